@@ -1,0 +1,1 @@
+//! The card side: the contactless directory (PPSE) and the qPBOC payment application.

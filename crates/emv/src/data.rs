@@ -1,0 +1,1 @@
+//! Data objects: tags, formats and bit fields.

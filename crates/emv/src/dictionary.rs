@@ -1,0 +1,1 @@
+//! Names of tags, status words and commands for traces.

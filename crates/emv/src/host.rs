@@ -1,0 +1,1 @@
+//! The issuer side: authorisation, scripts, certificates and personalisation data.

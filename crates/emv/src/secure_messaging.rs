@@ -1,0 +1,1 @@
+//! Issuer script secure messaging: the MAC of a script command.

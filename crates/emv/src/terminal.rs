@@ -1,0 +1,1 @@
+//! The terminal side: entry point and kernel.
