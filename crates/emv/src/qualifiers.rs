@@ -1,29 +1,6 @@
 //! What terminal and card tell each other about their abilities in one tap: TTQ (9F66) and CTQ (9F6C).
 
-/// Declares one getter and one builder per row: `getter, builder = byte : bit, "doc"`; bytes count from 1 and bits from 8 (most significant) to 1, as the specifications write them.
-macro_rules! bits {
-    ($name:ident: $($get:ident, $with:ident = $byte:literal : $bit:literal, $doc:literal;)+) => {
-        impl $name {
-            $(
-                #[doc = concat!($doc, " (byte ", stringify!($byte), " bit ", stringify!($bit), ").")]
-                pub const fn $get(self) -> bool {
-                    let value = self.0;
-                    let [.., byte] = *value.split_at($byte).0 else { return false };
-                    byte & (1 << ($bit - 1)) != 0
-                }
-                #[doc = concat!("Sets or clears: ", $doc, " (byte ", stringify!($byte), " bit ", stringify!($bit), ").")]
-                #[must_use]
-                pub const fn $with(mut self, on: bool) -> Self {
-                    if let [.., byte] = self.0.split_at_mut($byte).0 {
-                        if on { *byte |= 1 << ($bit - 1) } else { *byte &= !(1 << ($bit - 1)) }
-                    }
-                    self
-                }
-            )+
-        }
-    };
-}
-pub(crate) use bits;
+pub(crate) use crate::data::bits::bits;
 
 /// Terminal transaction qualifiers, tag 9F66, as JR/T 0025.12 numbers the bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
