@@ -1,0 +1,65 @@
+//! AES keys.
+
+use cipher::consts::U16;
+use cipher::{BlockCipherDecClosure, BlockCipherDecrypt, BlockCipherEncClosure, BlockCipherEncrypt, KeyInit};
+
+use crate::CryptoError;
+use crate::block::{Cipher, block_key};
+
+/// An AES-128, -192 or -256 key, expanded.
+#[derive(Clone)]
+pub struct Aes(pub(crate) Expanded);
+
+/// The three key lengths as the cipher crate has them.
+#[derive(Clone)]
+pub(crate) enum Expanded {
+    Aes128(::aes::Aes128),
+    Aes192(::aes::Aes192),
+    Aes256(::aes::Aes256),
+}
+
+impl Aes {
+    /// Expands a key of 16, 24 or 32 bytes.
+    ///
+    /// # Errors
+    /// [`CryptoError`] for any other length.
+    pub fn new(key: &[u8]) -> Result<Self, CryptoError> {
+        let expanded = match key.len() {
+            16 => ::aes::Aes128::new_from_slice(key).map(Expanded::Aes128),
+            24 => ::aes::Aes192::new_from_slice(key).map(Expanded::Aes192),
+            _ => ::aes::Aes256::new_from_slice(key).map(Expanded::Aes256),
+        };
+        expanded.map(Self).map_err(|_| CryptoError)
+    }
+
+    /// Key length in bytes: 16, 24 or 32.
+    pub const fn key_len(&self) -> usize {
+        match &self.0 {
+            Expanded::Aes128(_) => 16,
+            Expanded::Aes192(_) => 24,
+            Expanded::Aes256(_) => 32,
+        }
+    }
+}
+
+impl Cipher for Aes {
+    type Size = U16;
+    #[inline]
+    fn encrypt_with(&self, f: impl BlockCipherEncClosure<BlockSize = U16>) {
+        match &self.0 {
+            Expanded::Aes128(key) => key.encrypt_with_backend(f),
+            Expanded::Aes192(key) => key.encrypt_with_backend(f),
+            Expanded::Aes256(key) => key.encrypt_with_backend(f),
+        }
+    }
+    #[inline]
+    fn decrypt_with(&self, f: impl BlockCipherDecClosure<BlockSize = U16>) {
+        match &self.0 {
+            Expanded::Aes128(key) => key.decrypt_with_backend(f),
+            Expanded::Aes192(key) => key.decrypt_with_backend(f),
+            Expanded::Aes256(key) => key.decrypt_with_backend(f),
+        }
+    }
+}
+
+block_key!(Aes, 16, kcv over 0x01);
