@@ -17,6 +17,7 @@ pub mod cryptogram;
 pub mod data;
 pub mod dictionary;
 pub mod host;
+pub mod pan;
 pub mod personalisation;
 pub mod qualifiers;
 pub mod secure_messaging;
