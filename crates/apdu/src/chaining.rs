@@ -58,6 +58,18 @@ pub struct Split<'a> {
     done: bool,
 }
 
+impl<'a> Split<'a> {
+    /// A command in one piece, however long.
+    pub(crate) const fn whole(command: Command<'a>) -> Self {
+        Self { command, piece_len: usize::MAX, done: false }
+    }
+
+    /// Whether the last piece has been taken.
+    pub(crate) const fn is_done(&self) -> bool {
+        self.done
+    }
+}
+
 impl<'a> Iterator for Split<'a> {
     type Item = Command<'a>;
 
