@@ -18,7 +18,7 @@
 //!
 //! - **Disconnect**: both sides keep their state. [`Endpoint::connected`] makes each report its state, and the
 //!   sender goes on with the fragments the peer lacks; if the new connection's frames are smaller, it cuts the
-//!   message anew under the next *attempt* number, and the receiver starts that message over.
+//!   message anew, and the receiver starts that message over.
 //! - **Session**: a byte both callers agree on when they pair, changed with [`Endpoint::restart`] when either
 //!   side lost its state. Frames of another session are ignored and reported.
 //! - **Too long**: a message longer than the receiver's buffer is refused by name; the sender learns the limit.

@@ -1,6 +1,8 @@
 //! The byte table, and what frames may not do.
 #![allow(
     missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation
@@ -26,7 +28,7 @@ fn pair() -> [Endpoint<64, 64>; 2] {
 
 fn frames(side: &mut Endpoint<64, 64>, now: Millis) -> Vec<Vec<u8>> {
     let mut buffer = [0; 64];
-    std::iter::from_fn(|| side.poll_transmit(now, &mut buffer).unwrap().map(<[u8]>::to_vec)).collect()
+    core::iter::from_fn(|| side.poll_transmit(now, &mut buffer).unwrap().map(<[u8]>::to_vec)).collect()
 }
 
 fn sealed(body: &str) -> Vec<u8> {
@@ -36,8 +38,8 @@ fn sealed(body: &str) -> Vec<u8> {
     frame
 }
 
-fn written(session: u8, message: u16, attempt: u8, body: Body<'_>) -> Vec<u8> {
-    let frame = Frame { session, message, attempt, body };
+fn written(session: u8, message: u16, body: Body<'_>) -> Vec<u8> {
+    let frame = Frame { session, message, body };
     let mut out = vec![0; frame.encoded_len()];
     frame.write(&mut out).unwrap();
     out
@@ -47,17 +49,17 @@ fn written(session: u8, message: u16, attempt: u8, body: Body<'_>) -> Vec<u8> {
 #[test]
 fn the_byte_table() {
     for (body, frame) in [
-        ("10 5A 0007 0000 00000003 AABBCC", (7, 0, Body::First { total: 3, data: &[0xAA, 0xBB, 0xCC] })),
-        ("18 5A 0007 0102 DD", (7, 2, Body::Next { fragment: 0x0102, data: &[0xDD] })),
-        ("15 5A 0008 0004 6B", (8, 1, Body::Ack { below: 4, bitmap: 0x6B })),
-        ("12 5A 0000 0000", (0, 0, Body::KeepAlive)),
-        ("13 5A 0009 0000 00000104", (9, 0, Body::Refusal { limit: 260 })),
+        ("10 5A 0007 0000 00000003 AABBCC", (7, Body::First { total: 3, data: &[0xAA, 0xBB, 0xCC] })),
+        ("10 5A 0007 0102 DD", (7, Body::Next { fragment: 0x0102, data: &[0xDD] })),
+        ("11 5A 0008 0004 6B 00F0", (8, Body::Ack { below: 4, bitmap: 0x6B, first: 240 })),
+        ("12 5A 0000 0000", (0, Body::KeepAlive)),
+        ("13 5A 0009 0000 00000104", (9, Body::Refusal { limit: 260 })),
     ] {
-        let (message, attempt, body_value) = frame;
-        assert_eq!(written(0x5A, message, attempt, body_value), sealed(body), "{body}");
+        let (message, body_value) = frame;
+        assert_eq!(written(0x5A, message, body_value), sealed(body), "{body}");
         let raw = sealed(body);
         let parsed = Frame::parse(&raw).unwrap();
-        assert_eq!(parsed, Frame { session: 0x5A, message, attempt, body: body_value });
+        assert_eq!(parsed, Frame { session: 0x5A, message, body: body_value });
     }
 }
 
@@ -68,6 +70,7 @@ fn malformed_frames_are_named_with_their_byte() {
     assert_eq!(parse(&sealed("12 5A 0000 00")), Err((FrameError::Truncated, 7)));
     assert_eq!(parse(&hex("12 5A 0000 0000 0000")), Err((FrameError::Crc, 6)));
     assert_eq!(parse(&sealed("22 5A 0000 0000")), Err((FrameError::Version, 0)));
+    assert_eq!(parse(&sealed("14 5A 0000 0000")), Err((FrameError::Control, 0)));
     assert_eq!(parse(&sealed("10 5A 0000 0000 000000")), Err((FrameError::TotalTruncated, 9)));
     assert_eq!(parse(&sealed("11 5A 0000 0000")), Err((FrameError::Control, 6)));
     assert_eq!(parse(&sealed("11 5A 0000 0000 0000")), Err((FrameError::Control, 6)));
@@ -148,7 +151,7 @@ fn the_largest_total_is_refused_too() {
     let [_, mut band] = pair();
     for total in [65, u32::MAX] {
         let id = u16::from(total != 65);
-        let frame = written(0x5A, id, 0, Body::First { total, data: &[0; 8] });
+        let frame = written(0x5A, id, Body::First { total, data: &[0; 8] });
         assert_eq!(band.handle_frame(T0, &frame), Received::Ignored(Ignored::TooLong(total)));
     }
 }
@@ -156,24 +159,22 @@ fn the_largest_total_is_refused_too() {
 #[test]
 fn fragments_that_do_not_follow_from_the_first_are_dropped() {
     let [_, mut band] = pair();
-    let mut take = |message, attempt, body| band.handle_frame(T0, &written(0x5A, message, attempt, body));
+    let mut take = |message, body| band.handle_frame(T0, &written(0x5A, message, body));
     let next = |fragment, data| Body::Next { fragment, data };
     // Nothing is known before the first.
-    assert_eq!(take(0, 0, next(1, &[0; 12])), Received::Ignored(Ignored::Window));
-    assert_eq!(take(0, 0, Body::First { total: 4, data: &[0; 5] }), Received::Ignored(Ignored::Length));
-    assert_eq!(take(0, 0, Body::First { total: 4, data: &[] }), Received::Ignored(Ignored::Length));
-    assert_eq!(take(0, 0, Body::First { total: 60, data: &[1; 2] }), Received::Fragment);
-    assert_eq!(take(0, 0, next(1, &[0; 5])), Received::Ignored(Ignored::Length));
-    assert_eq!(take(0, 0, next(1, &[0; 7])), Received::Ignored(Ignored::Length));
-    assert_eq!(take(0, 1, next(1, &[0; 6])), Received::Ignored(Ignored::Attempt));
-    assert_eq!(take(0, 3, Body::First { total: 60, data: &[1; 3] }), Received::Ignored(Ignored::Attempt));
-    assert_eq!(take(0, 0, next(1 + WINDOW, &[0; 6])), Received::Ignored(Ignored::Window));
-    assert_eq!(take(0, 0, next(u16::MAX, &[0; 6])), Received::Ignored(Ignored::Window));
-    assert_eq!(take(2, 0, next(1, &[0; 6])), Received::Ignored(Ignored::OutOfStep(2)));
-    assert_eq!(take(0, 0, next(2, &[0; 6])), Received::Fragment);
-    assert_eq!(take(0, 0, next(2, &[9; 6])), Received::Duplicate);
-    assert_eq!(take(0, 0, next(1, &[0; 6])), Received::Fragment);
-    assert_eq!(take(u16::MAX, 0, next(1, &[0; 6])), Received::Duplicate);
+    assert_eq!(take(0, next(1, &[0; 12])), Received::Ignored(Ignored::Window));
+    assert_eq!(take(0, Body::First { total: 4, data: &[0; 5] }), Received::Ignored(Ignored::Length));
+    assert_eq!(take(0, Body::First { total: 4, data: &[] }), Received::Ignored(Ignored::Length));
+    assert_eq!(take(0, Body::First { total: 60, data: &[1; 2] }), Received::Fragment);
+    assert_eq!(take(0, next(1, &[0; 5])), Received::Ignored(Ignored::Length));
+    assert_eq!(take(0, next(1, &[0; 7])), Received::Ignored(Ignored::Length));
+    assert_eq!(take(0, next(1 + WINDOW, &[0; 6])), Received::Ignored(Ignored::Window));
+    assert_eq!(take(0, next(u16::MAX, &[0; 6])), Received::Ignored(Ignored::Window));
+    assert_eq!(take(2, next(1, &[0; 6])), Received::Ignored(Ignored::OutOfStep(2)));
+    assert_eq!(take(0, next(2, &[0; 6])), Received::Fragment);
+    assert_eq!(take(0, next(2, &[9; 6])), Received::Duplicate);
+    assert_eq!(take(0, next(1, &[0; 6])), Received::Fragment);
+    assert_eq!(take(u16::MAX, next(1, &[0; 6])), Received::Duplicate);
     assert_eq!(
         band.handle_frame(T0, &sealed("12 5B 0000 0000")),
         Received::Ignored(Ignored::OtherSession(0x5B))
@@ -235,7 +236,7 @@ fn a_quiet_link_is_kept_alive_and_a_dead_one_is_noticed() {
     assert_eq!(asked, [sealed("12 5A 0000 0000")]);
     assert_eq!(band.handle_frame(ask, &asked[0]), Received::KeepAlive);
     let answer = frames(&mut band, ask);
-    assert_eq!(answer, [sealed("11 5A 0000 0000 00")]);
+    assert_eq!(answer, [sealed("11 5A 0000 0000 00 0000")]);
     assert_eq!(phone.handle_frame(ask, &answer[0]), Received::Report);
     let end = ask.after(Timing::DEFAULT.silence);
     assert!(!phone.is_silent(Millis(end.0 - 1)) && phone.is_silent(end));
@@ -280,15 +281,15 @@ fn body() -> impl Strategy<Value = (u8, Vec<u8>, u32, u16, u8)> {
 
 proptest! {
     #[test]
-    fn every_frame_reads_back(session: u8, message: u16, attempt in 0..4_u8, (kind, data, total, fragment, bitmap) in body()) {
+    fn every_frame_reads_back(session: u8, message: u16, (kind, data, total, fragment, bitmap) in body()) {
         let body = match kind {
             0 => Body::First { total, data: &data },
             1 => Body::Next { fragment: fragment.max(1), data: &data },
-            2 => Body::Ack { below: fragment, bitmap },
+            2 => Body::Ack { below: fragment, bitmap, first: total as u16 },
             3 => Body::KeepAlive,
             _ => Body::Refusal { limit: total },
         };
-        let frame = Frame { session, message: if kind == 3 { 0 } else { message }, attempt, body };
+        let frame = Frame { session, message: if kind == 3 { 0 } else { message }, body };
         let mut out = vec![0xA5; frame.encoded_len() + 1];
         let raw = frame.write(&mut out).unwrap();
         prop_assert_eq!(raw.len(), frame.encoded_len());
@@ -301,7 +302,7 @@ proptest! {
     /// more bytes than a message may have.
     #[test]
     fn a_hostile_peer(
-        frames in proptest::collection::vec((0..4_u16, 0..4_u8, body(), 0..12_u16, 0..3_000_u64), 1..80),
+        frames in proptest::collection::vec((0..4_u16, body(), 0..12_u16, 0..3_000_u64), 1..80),
         message in proptest::collection::vec(any::<u8>(), 0..64),
         small in any::<Index>(),
     ) {
@@ -309,19 +310,19 @@ proptest! {
         side.connected(T0, 20 + small.index(20)).unwrap();
         side.send(&message).unwrap();
         let (mut buffer, mut now) = ([0; 64], T0);
-        for (id, attempt, (kind, data, total, any_fragment, bitmap), fragment, wait) in frames {
+        for (id, (kind, data, total, any_fragment, bitmap), fragment, wait) in frames {
             now = now.after(Millis(wait));
             let fragment = if wait % 5 == 0 { any_fragment } else { fragment };
             let total = if wait % 3 == 0 { total } else { total % 80 };
             let body = match kind {
                 0 => Body::First { total, data: &data },
                 1 => Body::Next { fragment: fragment.max(1), data: &data },
-                2 => Body::Ack { below: fragment, bitmap },
+                2 => Body::Ack { below: fragment, bitmap, first: total as u16 },
                 3 => Body::KeepAlive,
                 _ => Body::Refusal { limit: total },
             };
             let message = if kind == 3 { 0 } else { id.wrapping_sub(1) };
-            side.handle_frame(now, &written(1, message, attempt, body));
+            side.handle_frame(now, &written(1, message, body));
             let mut sent = 0;
             while let Some(frame) = side.poll_transmit(now, &mut buffer).unwrap() {
                 prop_assert!(Frame::parse(frame).is_ok());

@@ -104,8 +104,6 @@ pub enum Ignored {
     OtherSession(u8),
     /// Of a message that cannot be: a very late frame, or, if it repeats, the peer has lost its state.
     OutOfStep(u16),
-    /// Cut for an earlier connection.
-    Attempt,
     /// Too far ahead of what has arrived.
     Window,
     /// A fragment whose length doesn't follow from the message's first.
@@ -124,7 +122,6 @@ impl fmt::Display for Ignored {
             Self::Malformed(error) => error.fmt(f),
             Self::OtherSession(session) => write!(f, "frame of session {session:02x}"),
             Self::OutOfStep(message) => write!(f, "frame of message {message:04x}, out of step"),
-            Self::Attempt => f.write_str("fragment of an earlier attempt"),
             Self::Window => f.write_str("fragment outside the window"),
             Self::Length => f.write_str("fragment of a wrong length"),
             Self::Busy => f.write_str("the last message was not taken yet"),
@@ -137,7 +134,6 @@ impl fmt::Display for Ignored {
 impl core::error::Error for Ignored {}
 
 /// One side of the link, with room for a message of `OUT` bytes to send and one of `IN` bytes to receive.
-#[derive(Debug)]
 pub struct Endpoint<const OUT: usize, const IN: usize> {
     out: [u8; OUT],
     out_len: usize,
@@ -152,6 +148,19 @@ pub struct Endpoint<const OUT: usize, const IN: usize> {
     report: Option<Millis>,
     last_sent: Millis,
     last_heard: Millis,
+}
+
+/// Without the messages, which are not for logs.
+impl<const OUT: usize, const IN: usize> fmt::Debug for Endpoint<OUT, IN> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("session", &self.session)
+            .field("mtu", &self.mtu)
+            .field("outgoing", &self.outgoing)
+            .field("incoming", &self.incoming)
+            .field("report", &self.report)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<const OUT: usize, const IN: usize> Endpoint<OUT, IN> {
@@ -283,18 +292,18 @@ impl<const OUT: usize, const IN: usize> Endpoint<OUT, IN> {
             return Received::Ignored(Ignored::OtherSession(frame.session));
         }
         self.last_heard = now;
-        let Frame { message, attempt, .. } = frame;
+        let message = frame.message;
         match frame.body {
             Body::First { total, data } => {
-                let taken = self.incoming.first(message, attempt, total, data, &mut self.input);
+                let taken = self.incoming.first(message, total, data, &mut self.input);
                 self.on_fragment(now, taken)
             }
             Body::Next { fragment, data } => {
-                let taken = self.incoming.next(message, attempt, fragment, data, &mut self.input);
+                let taken = self.incoming.next(message, fragment, data, &mut self.input);
                 self.on_fragment(now, taken)
             }
-            Body::Ack { below, bitmap } => {
-                let report = self.outgoing.report(message, attempt, below, bitmap);
+            Body::Ack { below, bitmap, first } => {
+                let report = self.outgoing.report(message, below, bitmap, first);
                 self.arm(now);
                 match report {
                     Report::Sent(id) => Received::Sent(id),
@@ -347,13 +356,13 @@ impl<const OUT: usize, const IN: usize> Endpoint<OUT, IN> {
             self.report = None;
             self.report_frame()
         } else if self.outgoing.has_due() {
-            let (message, attempt) = (self.outgoing.id, self.outgoing.attempt);
+            let message = self.outgoing.id;
             let body = self.out.get(..self.out_len).and_then(|bytes| self.outgoing.next(bytes));
             let Some(body) = body else { return Ok(None) };
             self.outgoing.arm(now, self.timing.retransmit, self.timing.retransmit_max);
-            Frame { session: self.session, message, attempt, body }
+            Frame { session: self.session, message, body }
         } else if now.since(self.last_sent) >= self.timing.keep_alive {
-            Frame { session: self.session, message: 0, attempt: 0, body: Body::KeepAlive }
+            Frame { session: self.session, message: 0, body: Body::KeepAlive }
         } else {
             return Ok(None);
         };
@@ -366,12 +375,12 @@ impl<const OUT: usize, const IN: usize> Endpoint<OUT, IN> {
     fn report_frame(&self) -> Frame<'static> {
         let session = self.session;
         match self.incoming.state() {
-            State::Expects { id, attempt, below, bitmap } => {
-                Frame { session, message: id, attempt, body: Body::Ack { below, bitmap } }
+            State::Expects { id, below, bitmap, first } => {
+                Frame { session, message: id, body: Body::Ack { below, bitmap, first } }
             }
             State::Refused { id } => {
                 let limit = u32::try_from(IN).unwrap_or(u32::MAX);
-                Frame { session, message: id, attempt: 0, body: Body::Refusal { limit } }
+                Frame { session, message: id, body: Body::Refusal { limit } }
             }
         }
     }

@@ -7,14 +7,14 @@
 //!       │ + flags │        │    id    │  index   │ (see below)  │        │        │
 //!       └─────────┴────────┴──────────┴──────────┴──────────────┴────────┴────────┘
 //!  byte 0: 7 6 5 4   version, 0001
-//!                3 2   attempt: how often this message was cut anew, modulo 4
+//!                3 2   zero
 //!                    1 0   kind: 00 data   01 ack   10 keep-alive   11 refusal
 //! ```
 //!
 //! | kind | message id | fragment index | total length | data |
 //! |---|---|---|---|---|
 //! | data | of the message | of this fragment | in fragment 0 only | a piece of the message |
-//! | ack | next message expected | all fragments below this one arrived | – | 1 byte, bit *k*: fragment index + 1 + *k* arrived |
+//! | ack | next message expected | all fragments below this one arrived | – | 1 byte, bit *k*: fragment index + 1 + *k* arrived; 2 bytes: data length of fragment 0, by which the sender knows which cut is meant (0: none yet) |
 //! | keep-alive | 0 | 0 | – | none |
 //! | refusal | of the message refused | 0 | – | 4 bytes: the longest message the refusing side takes |
 //!
@@ -56,6 +56,8 @@ pub enum Body<'a> {
         below: u16,
         /// Bit *k*: fragment `below + 1 + k` arrived too.
         bitmap: u8,
+        /// How many bytes of the message fragment 0 carried; 0 if it is not there.
+        first: u16,
     },
     /// Asks for the receiver's state.
     KeepAlive,
@@ -73,8 +75,6 @@ pub struct Frame<'a> {
     pub session: u8,
     /// The message the frame speaks of.
     pub message: u16,
-    /// How often the message was cut anew, modulo 4.
-    pub attempt: u8,
     /// What the frame is for.
     pub body: Body<'a>,
 }
@@ -91,7 +91,7 @@ pub enum FrameError {
     Version,
     /// A first fragment without its total length.
     TotalTruncated,
-    /// An ack, keep-alive or refusal whose data have the wrong length, or whose fixed fields are not zero.
+    /// An ack, keep-alive or refusal whose data have the wrong length, or a fixed field that is not zero.
     Control,
 }
 
@@ -102,7 +102,7 @@ impl fmt::Display for FrameError {
             Self::Crc => "frame crc does not match",
             Self::Version => "unknown frame version",
             Self::TotalTruncated => "total length truncated",
-            Self::Control => "malformed control frame",
+            Self::Control => "malformed control field",
         })
     }
 }
@@ -132,6 +132,9 @@ impl<'a> Frame<'a> {
         }
         let message = u16::from_be_bytes([m0, m1]);
         let fragment = u16::from_be_bytes([f0, f1]);
+        if flags & 0b1100 != 0 {
+            return Err(At::new(FrameError::Control, 0));
+        }
         let body = match (flags & 3, fragment) {
             (KIND_DATA, 0) => match rest.split_first_chunk::<TOTAL_LEN>() {
                 Some((total, data)) => Body::First { total: u32::from_be_bytes(*total), data },
@@ -139,7 +142,7 @@ impl<'a> Frame<'a> {
             },
             (KIND_DATA, _) => Body::Next { fragment, data: rest },
             (KIND_ACK, below) => match *rest {
-                [bitmap] => Body::Ack { below, bitmap },
+                [bitmap, a, b] => Body::Ack { below, bitmap, first: u16::from_be_bytes([a, b]) },
                 _ => return Err(At::new(FrameError::Control, HEADER_LEN)),
             },
             (KIND_KEEP_ALIVE, 0) if rest.is_empty() && message == 0 => Body::KeepAlive,
@@ -149,7 +152,7 @@ impl<'a> Frame<'a> {
             },
             _ => return Err(At::new(FrameError::Control, HEADER_LEN)),
         };
-        Ok(Self { session, message, attempt: (flags >> 2) & 3, body })
+        Ok(Self { session, message, body })
     }
 
     /// How many bytes [`write`](Self::write) needs.
@@ -158,7 +161,7 @@ impl<'a> Frame<'a> {
         let rest = match self.body {
             Body::First { data, .. } => data.len().saturating_add(TOTAL_LEN),
             Body::Next { data, .. } => data.len(),
-            Body::Ack { .. } => 1,
+            Body::Ack { .. } => 3,
             Body::KeepAlive => 0,
             Body::Refusal { .. } => 4,
         };
@@ -183,7 +186,7 @@ impl<'a> Frame<'a> {
             Body::Refusal { .. } => (KIND_REFUSAL, 0),
         };
         let ([m0, m1], [f0, f1]) = (self.message.to_be_bytes(), fragment.to_be_bytes());
-        *header = [VERSION << 4 | (self.attempt & 3) << 2 | kind, self.session, m0, m1, f0, f1];
+        *header = [VERSION << 4 | kind, self.session, m0, m1, f0, f1];
         match self.body {
             Body::First { total, data } => {
                 let (length, rest) = rest.split_first_chunk_mut::<TOTAL_LEN>().ok_or(full)?;
@@ -191,7 +194,10 @@ impl<'a> Frame<'a> {
                 rest.copy_from_slice(data);
             }
             Body::Next { data, .. } => rest.copy_from_slice(data),
-            Body::Ack { bitmap, .. } => rest.copy_from_slice(&[bitmap]),
+            Body::Ack { bitmap, first, .. } => {
+                let [a, b] = first.to_be_bytes();
+                rest.copy_from_slice(&[bitmap, a, b]);
+            }
             Body::KeepAlive => {}
             Body::Refusal { limit } => rest.copy_from_slice(&limit.to_be_bytes()),
         }

@@ -8,7 +8,6 @@ use super::{Cut, WINDOW};
 pub(super) struct Incoming {
     /// The id of the message under way, or of the next one.
     id: u16,
-    attempt: u8,
     /// How the message under way is cut; known from its first fragment on.
     message: Option<Cut>,
     /// All fragments below this one arrived.
@@ -37,21 +36,23 @@ pub(super) enum Taken {
 /// The receiver's state, as its report says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    Expects { id: u16, attempt: u8, below: u16, bitmap: u8 },
+    Expects { id: u16, below: u16, bitmap: u8, first: u16 },
     Refused { id: u16 },
 }
 
 impl Incoming {
     pub(super) const fn new() -> Self {
-        Self { id: 0, attempt: 0, message: None, below: 0, bitmap: 0, ready: None, refused: false }
+        Self { id: 0, message: None, below: 0, bitmap: 0, ready: None, refused: false }
     }
 
     /// What to report to the peer now.
-    pub(super) const fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         if self.refused {
             return State::Refused { id: self.id.wrapping_sub(1) };
         }
-        State::Expects { id: self.id, attempt: self.attempt, below: self.below, bitmap: self.bitmap }
+        // A longer first fragment than the field holds never gets here.
+        let first = self.message.map_or(0, |cut| u16::try_from(cut.first).unwrap_or(0));
+        State::Expects { id: self.id, below: self.below, bitmap: self.bitmap, first }
     }
 
     /// The length of the message that waits for the caller.
@@ -68,7 +69,6 @@ impl Incoming {
     pub(super) fn first(
         &mut self,
         id: u16,
-        attempt: u8,
         total: u32,
         data: &[u8],
         bytes: &mut [u8],
@@ -77,7 +77,9 @@ impl Incoming {
             return Ok(old);
         }
         let length = usize::try_from(total).ok().filter(|&length| length <= bytes.len());
-        let Some(cut) = length.and_then(|length| Cut::new(length, data.len())) else {
+        let Some(cut) = length
+            .and_then(|length| Cut::new(length, data.len()).filter(|_| data.len() <= usize::from(u16::MAX)))
+        else {
             if length.is_some_and(|length| length < data.len() || data.is_empty()) {
                 return Err(Ignored::Length);
             }
@@ -85,14 +87,10 @@ impl Incoming {
             self.refused = true;
             return Err(Ignored::TooLong(total));
         };
-        match self.message {
-            Some(known) if self.attempt == attempt && known == cut => return Ok(Taken::Duplicate),
-            // An attempt before this one that comes late.
-            Some(_) if attempt.wrapping_sub(self.attempt) & 3 == 3 => return Err(Ignored::Attempt),
-            // Anything else is a newer one, even under the same number: that was four attempts ago.
-            _ => {}
+        if self.message == Some(cut) {
+            return Ok(Taken::Duplicate);
         }
-        self.attempt = attempt;
+        // The sender cut the message anew for this connection.
         self.message = Some(cut);
         self.below = 0;
         self.bitmap = 0;
@@ -104,7 +102,6 @@ impl Incoming {
     pub(super) fn next(
         &mut self,
         id: u16,
-        attempt: u8,
         fragment: u16,
         data: &[u8],
         bytes: &mut [u8],
@@ -113,9 +110,6 @@ impl Incoming {
             return Ok(old);
         }
         let Some(cut) = self.message else { return Err(Ignored::Window) };
-        if attempt != self.attempt {
-            return Err(Ignored::Attempt);
-        }
         self.store(cut, fragment, data, bytes)
     }
 

@@ -3,20 +3,24 @@
 use super::{Cut, MIN_MTU, WINDOW, frame};
 use crate::Millis;
 
+/// The most a first fragment carries: reports have two bytes for it.
+const FIRST_MAX: usize = u16::MAX as usize;
+
 /// The state of the sending half; the bytes of the message are the endpoint's.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     /// The id of the message under way, or of the next one.
     pub(super) id: u16,
-    pub(super) attempt: u8,
     message: Option<Cut>,
+    /// The message was cut anew after fragments of it had been sent.
+    recut: bool,
     /// All fragments below this one arrived.
     below: u16,
     /// Bit k: fragment `below + k` arrived (bit 0 is never set).
     arrived: u8,
     /// Bit k: fragment `below + k` is to be sent now.
     due: u8,
-    /// Bit k: fragment `below + k` was sent at least once in this attempt.
+    /// Bit k: fragment `below + k` was sent at least once in this cut.
     sent: u8,
     /// Bit k: fragment `below + k` was sent again because later ones arrived, since the last timeout.
     hurried: u8,
@@ -45,8 +49,8 @@ impl Outgoing {
     pub(super) const fn new() -> Self {
         Self {
             id: 0,
-            attempt: 0,
             message: None,
+            recut: false,
             below: 0,
             arrived: 0,
             due: 0,
@@ -64,7 +68,8 @@ impl Outgoing {
 
     /// The bytes of the message a first fragment has room for in a frame of `mtu` bytes.
     const fn room(mtu: usize) -> usize {
-        mtu.saturating_sub(frame::HEADER_LEN + frame::TOTAL_LEN + frame::CRC_LEN)
+        let room = mtu.saturating_sub(frame::HEADER_LEN + frame::TOTAL_LEN + frame::CRC_LEN);
+        if room < FIRST_MAX { room } else { FIRST_MAX }
     }
 
     /// Begins a message of `total` bytes; false if it could need more fragments than an index can number.
@@ -72,7 +77,7 @@ impl Outgoing {
         if Cut::new(total, Self::room(MIN_MTU).min(total)).is_none() {
             return false;
         }
-        self.attempt = 0;
+        self.recut = false;
         self.cut(total, mtu);
         true
     }
@@ -99,7 +104,7 @@ impl Outgoing {
         let Some(message) = self.message else { return };
         let never_sent = self.sent == 0 && self.below == 0;
         if never_sent || message.first > Self::room(mtu) {
-            self.attempt = self.attempt.wrapping_add(u8::from(!never_sent)) & 3;
+            self.recut |= !never_sent;
             return self.cut(message.total, mtu);
         }
         // The peer reports its state on connect too; until then nothing is sent twice.
@@ -110,16 +115,17 @@ impl Outgoing {
         self.deadline = (self.sent != 0).then_some(deadline);
     }
 
-    /// Bits of the fragments in the window that exist.
+    /// Bits of the fragments in the window that exist. A message cut anew sends its first fragment alone until the
+    /// peer has it, so that no later one can meet the earlier cut.
     fn window(&self) -> u8 {
         let Some(message) = self.message else { return 0 };
-        let left = message.count.saturating_sub(self.below).min(WINDOW);
-        low_bits(left)
+        let window = if self.recut && self.below == 0 { 1 } else { WINDOW };
+        low_bits(message.count.saturating_sub(self.below).min(window))
     }
 
     /// Takes the peer's report that `id` is what it expects, with all fragments below `below` and those of
-    /// `bitmap` there.
-    pub(super) fn report(&mut self, id: u16, attempt: u8, below: u16, bitmap: u8) -> Report {
+    /// `bitmap` there, in the cut whose first fragment has `first` bytes.
+    pub(super) fn report(&mut self, id: u16, below: u16, bitmap: u8, first: u16) -> Report {
         let next = self.id.wrapping_add(1);
         if id == next && self.message.is_some() {
             let done = self.id;
@@ -130,13 +136,15 @@ impl Outgoing {
             return if id == self.id.wrapping_sub(1) { Report::Stale } else { Report::OutOfStep };
         }
         let Some(message) = self.message else { return Report::Current };
-        if below == 0 && bitmap == 0 && self.resuming {
-            // A peer that has nothing yet of this message knows no attempt either.
-            self.resume();
+        if below == 0 {
+            // Nothing of this message is there yet, hence no cut either.
+            if self.resuming {
+                self.resume();
+            }
             return Report::Current;
         }
         let Some(shift) = below.checked_sub(self.below) else { return Report::Stale };
-        if attempt != self.attempt || shift > WINDOW || below >= message.count {
+        if usize::from(first) != message.first || shift > WINDOW || below >= message.count {
             return Report::Stale;
         }
         let known_before = self.arrived;

@@ -1,6 +1,8 @@
 //! Every message arrives once, whole and in order, whatever the radio does.
 #![allow(
     missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation
@@ -75,6 +77,30 @@ fn one_accident_at_every_frame() {
                 let fate = |frame| if frame == at { accident } else { Fate::Deliver };
                 Pair::new(messages.clone(), &[mtu]).run(&messages, fate);
             }
+        }
+    }
+}
+
+/// Connections whose frames shrink again and again while hardly a frame gets through.
+#[test]
+fn frames_that_shrink_and_shrink() {
+    let messages = messages(&[&[500], &[300]]);
+    let mtus: Vec<usize> = (20..60).rev().collect();
+    for every in 1..12 {
+        for through in 0..every {
+            let fate = |frame: usize| match frame {
+                300.. => Fate::Deliver,
+                _ if frame % every == through => Fate::BreakAfter,
+                _ => Fate::BreakBefore,
+            };
+            Pair::new(messages.clone(), &mtus).run(&messages, fate);
+            let fate = |frame: usize| match frame {
+                300.. => Fate::Deliver,
+                _ if frame % every == through => Fate::Deliver,
+                _ if frame % 3 == 0 => Fate::BreakBefore,
+                _ => Fate::Lose,
+            };
+            Pair::new(messages.clone(), &mtus).run(&messages, fate);
         }
     }
 }
