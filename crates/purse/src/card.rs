@@ -1,0 +1,165 @@
+//! The card: a [`Module`] that is the purse application of a [`Profile`].
+//!
+//! One file per step: [`load`](../host/load/index.html) on the host answers `card/load.rs` here, and so on. Every
+//! completion makes balance, counter, log, cached records, proof and error counter durable in one commit.
+
+use core::marker::PhantomData;
+
+use huiwan_apdu::{Command, Sw};
+use huiwan_card::{Action, Batch, Context, Module, ResponseWriter};
+use huiwan_crypto::Suite;
+use huiwan_tlv::Tag;
+
+use crate::profile::Profile;
+use crate::status;
+
+mod balance;
+mod capp;
+mod files;
+mod load;
+mod lock;
+mod objects;
+mod personalise;
+mod prove;
+mod purchase;
+mod session;
+
+pub use session::VOLATILE_LEN;
+
+use lock::Lock;
+
+/// Tags of the FCI. [ISO 7816-4 5.3.3; 9F0C: sheet 1.2]
+const FCI: Tag = Tag::new(0x6F);
+const DF_NAME: Tag = Tag::new(0x84);
+const PROPRIETARY: Tag = Tag::new(0xA5);
+const VERSION: Tag = Tag::new(0x9F08);
+const ISSUER_DATA: Tag = Tag::new(0x9F0C);
+
+/// The purse application. It wants a volatile slot of [`VOLATILE_LEN`] bytes and uses no scratch.
+#[derive(Debug)]
+pub struct Purse<S> {
+    profile: Profile,
+    suite: PhantomData<fn() -> S>,
+}
+
+impl<S: Suite> Purse<S> {
+    /// The application of `profile`.
+    #[must_use]
+    pub const fn new(profile: Profile) -> Self {
+        Self { profile, suite: PhantomData }
+    }
+
+    /// The scheme it follows.
+    #[must_use]
+    pub const fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// FCI: 6F {84 AID, A5 {9F08 version, 9F0C copy of file 0015}}, so that a terminal need not read file 0015.
+    fn fci(&self, cx: &mut Context<'_>, reply: &mut ResponseWriter<'_>) -> Result<Sw, Sw> {
+        let lock = lock::lock(cx, &self.profile)?;
+        if lock == Lock::Permanent {
+            return Err(status::PERMANENTLY_LOCKED);
+        }
+        if !cx.exists(objects::PURSE_EP)? {
+            return Err(Sw::CONDITIONS_NOT_SATISFIED);
+        }
+        let mut public_info = [0; 30];
+        let public_info =
+            cx.read(objects::PUBLIC_INFO, &mut public_info).map_err(|_| Sw::CONDITIONS_NOT_SATISFIED)?;
+        let mut version = [0; 2];
+        let version =
+            if cx.exists(objects::VERSION)? { cx.read(objects::VERSION, &mut version)? } else { &[] };
+        let aid = cx.aid;
+        reply.tlv(|fci| {
+            fci.nested(FCI, |fci| {
+                fci.put(DF_NAME, aid.as_bytes());
+                fci.nested(PROPRIETARY, |proprietary| {
+                    if !version.is_empty() {
+                        proprietary.put(VERSION, version);
+                    }
+                    proprietary.put(ISSUER_DATA, public_info);
+                });
+            });
+        })?;
+        Ok(if lock == Lock::Temporary { Sw::WARNING_SELECTED_INVALIDATED } else { Sw::OK })
+    }
+
+    fn dispatch(
+        &self,
+        cx: &mut Context<'_>,
+        command: &Command<'_>,
+        reply: &mut ResponseWriter<'_>,
+    ) -> Result<(), Sw> {
+        // Whatever a command does not put back is gone: the session, and the challenge of the command before.
+        let session = session::take(cx);
+        let challenge = session::take_challenge(cx);
+        // Bits 1 and 2 of CLA are the logical channel, which the dispatcher has dealt with.
+        let (cla, ins) = (command.cla() & 0xFC, command.ins());
+        self.refuse_if_locked(cx, cla, ins)?;
+        match (cla, ins) {
+            (0x00, 0x84) => session::get_challenge(cx, command, reply),
+            (0x00, 0xB0) => self.read_binary(cx, command, reply),
+            (0x00, 0xB2) => self.read_record(cx, command, reply),
+            (0x00 | 0x04, 0xD6) => self.update_binary(cx, cla, command, challenge),
+            (0x00 | 0x04, 0xDC) => self.update_record(cx, cla, command, challenge),
+            (0x80, 0x50) => match command.p1() {
+                0x00 => self.initialize_for_load(cx, session, command, reply),
+                0x01 => self.initialize_for_purchase(cx, session, command, reply),
+                0x03 => self.initialize_for_capp_purchase(cx, session, command, reply),
+                _ => Err(Sw::WRONG_P1P2),
+            },
+            (0x80, 0x52) => self.credit_for_load(cx, session, command, reply),
+            (0x80, 0x54) => self.debit_for_purchase(cx, session, command, reply),
+            (0x80, 0x5A) => self.get_transaction_prove(cx, command, reply),
+            (0x80, 0x5C) => self.get_balance(cx, command, reply),
+            (0x80, 0xDC) => self.update_capp_data_cache(cx, session, command),
+            (0x84, 0x18) => self.application_unblock(cx, command, challenge),
+            (0x84, 0x1E) => self.application_block(cx, command, challenge),
+            (0x00 | 0x04 | 0x80 | 0x84, _) => Err(Sw::INS_NOT_SUPPORTED),
+            _ => Err(Sw::CLA_NOT_SUPPORTED),
+        }
+    }
+
+    /// Permanently locked: nothing. Temporarily: challenge, block, unblock and, by profile, reading. [correction 4]
+    fn refuse_if_locked(&self, cx: &mut Context<'_>, cla: u8, ins: u8) -> Result<(), Sw> {
+        match lock::lock(cx, &self.profile)? {
+            Lock::None => Ok(()),
+            Lock::Permanent => Err(status::PERMANENTLY_LOCKED),
+            Lock::Temporary => match (cla, ins) {
+                (0x00, 0x84) | (0x84, 0x18 | 0x1E) => Ok(()),
+                (0x00, 0xB0 | 0xB2) | (0x80, 0x5A | 0x5C) if self.profile.locked_reads => Ok(()),
+                _ => Err(self.profile.locked_answer),
+            },
+        }
+    }
+}
+
+impl<S: Suite> Module for Purse<S> {
+    fn install(&self, cx: &mut Context<'_>, _parameters: &[u8]) -> Result<(), Sw> {
+        // An installation that was cut may have left objects behind.
+        let mut buffer = [0; 64];
+        let mut batch = Batch::new(&mut buffer);
+        batch.delete_instance(cx.instance);
+        cx.commit(&batch)
+    }
+
+    fn select(&self, cx: &mut Context<'_>, reply: &mut ResponseWriter<'_>) -> Sw {
+        session::clear(cx);
+        self.fci(cx, reply).unwrap_or_else(|sw| sw)
+    }
+
+    fn process(&self, cx: &mut Context<'_>, command: &Command<'_>, reply: &mut ResponseWriter<'_>) -> Action {
+        match self.dispatch(cx, command, reply) {
+            Ok(()) => Action::Reply(Sw::OK),
+            Err(sw) => {
+                reply.clear();
+                Action::Reply(sw)
+            }
+        }
+    }
+
+    fn personalise(&self, cx: &mut Context<'_>, dgi: u16, data: &[u8]) -> Result<(), Sw> {
+        self.take_grouping(cx, dgi, data)
+    }
+}

@@ -1,0 +1,68 @@
+//! Takes the groupings of [`personalisation`](crate::personalisation). The values come decrypted from the security
+//! domain, whose keys decide who may send them.
+
+use huiwan_apdu::Sw;
+use huiwan_card::{Batch, Context};
+use huiwan_crypto::Suite;
+
+use super::Purse;
+use super::objects::{self, CardKey, PurseState};
+use crate::keys;
+use crate::personalisation::{Grouping, KeyData, PurseData};
+use crate::transit::{holder::Holder, management::Management, public_info::PublicInfo};
+
+impl<S: Suite> Purse<S> {
+    pub(super) fn take_grouping(&self, cx: &mut Context<'_>, dgi: u16, data: &[u8]) -> Result<(), Sw> {
+        match Grouping::from_dgi(dgi).ok_or(Sw::REFERENCED_DATA_NOT_FOUND)? {
+            Grouping::Purse => {
+                // Money and counters are set once; from the first transaction on only transactions change them.
+                if cx.exists(objects::PROOF)? {
+                    return Err(Sw::CONDITIONS_NOT_SATISFIED);
+                }
+                let purse = PurseData::parse(data).map_err(|_| Sw::WRONG_DATA)?;
+                if purse.balance > purse.upper_limit {
+                    return Err(Sw::WRONG_DATA);
+                }
+                let state = PurseState {
+                    balance: purse.balance,
+                    online_seq: purse.online_seq,
+                    offline_seq: purse.offline_seq,
+                    overdraft: purse.overdraft,
+                };
+                let mut buffer = [0; 32];
+                let mut batch = Batch::new(&mut buffer);
+                batch.put(cx.object(objects::UPPER_LIMIT), &purse.upper_limit.to_be_bytes());
+                batch.put(cx.object(objects::PURSE_EP), &state.to_bytes());
+                cx.commit(&batch)
+            }
+            Grouping::Version => self.take_file(cx, objects::VERSION, data, 2),
+            Grouping::PublicInfo => self.take_file(cx, objects::PUBLIC_INFO, data, PublicInfo::LEN),
+            Grouping::Holder => self.take_file(cx, objects::HOLDER, data, Holder::LEN),
+            Grouping::Management => self.take_file(cx, objects::MANAGEMENT, data, Management::LEN),
+            Grouping::Record(number) => {
+                let fits = number <= self.profile.composite_records && data.len() < 256;
+                if !fits || !self.profile.records.length_fits(data) {
+                    return Err(Sw::WRONG_DATA);
+                }
+                self.take_file(cx, objects::record(self.profile.composite_sfi, number), data, data.len())
+            }
+            Grouping::Key(kind) => {
+                let KeyData { index, version, algorithm, value, .. } =
+                    KeyData::parse(kind, data).map_err(|_| Sw::WRONG_DATA)?;
+                // A key this card cannot use is refused now, not at the first tap.
+                keys::open::<S::Key>(algorithm, &value).map_err(|_| Sw::WRONG_DATA)?;
+                CardKey { version, algorithm, value }.store(cx, kind, index)
+            }
+        }
+    }
+
+    fn take_file(&self, cx: &mut Context<'_>, object: u16, data: &[u8], len: usize) -> Result<(), Sw> {
+        if data.len() != len {
+            return Err(Sw::WRONG_DATA);
+        }
+        let mut buffer = [0; 288];
+        let mut batch = Batch::new(&mut buffer);
+        batch.put(cx.object(object), data);
+        cx.commit(&batch)
+    }
+}

@@ -1,0 +1,165 @@
+//! Settlement: terminal records, their TACs, and records that came twice.
+
+use core::fmt;
+
+use huiwan_tlv::At;
+
+use super::LoadKeys;
+use crate::mac::Mac;
+use crate::pack::Pack;
+use crate::terminal::Receipt;
+use crate::transaction::Transaction;
+
+/// A record as a terminal uploads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Record {
+    /// The transaction.
+    pub transaction: Transaction,
+    /// The card's TAC.
+    pub tac: Mac,
+}
+
+/// What is wrong with an uploaded record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// Another version.
+    Version,
+    /// The file ends inside a record.
+    Truncated,
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Version => "record version is unknown",
+            Self::Truncated => "record is truncated",
+        })
+    }
+}
+
+impl core::error::Error for RecordError {}
+
+impl Record {
+    /// Length of the uploaded form, bytes.
+    pub const LEN: usize = 53;
+
+    /// The first byte: the version of the form.
+    pub const VERSION: u8 = 1;
+
+    /// The record of a receipt; `None` if only the card's log proves the payment, which then is settled by hand.
+    #[must_use]
+    pub fn from_receipt(receipt: &Receipt) -> Option<Self> {
+        Some(Self { transaction: receipt.transaction, tac: receipt.tac? })
+    }
+
+    /// version 1 ‖ [`Transaction::to_bytes`] ‖ TAC 4.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+        Pack::new().put([Self::VERSION]).put(self.transaction.to_bytes()).put(self.tac).finish()
+    }
+
+    /// Reads one record at the beginning of `raw`.
+    ///
+    /// # Errors
+    /// Too few bytes, or another version.
+    pub fn parse(raw: &[u8]) -> Result<Self, At<RecordError>> {
+        let Some(record) = raw.first_chunk::<{ Self::LEN }>() else {
+            return Err(At::new(RecordError::Truncated, raw.len()));
+        };
+        let [version, rest @ ..] = record;
+        if *version != Self::VERSION {
+            return Err(At::new(RecordError::Version, 0));
+        }
+        let mut fields = crate::pack::Unpack::new(rest);
+        Ok(Self { transaction: Transaction::from_bytes(&fields.take()), tac: fields.take() })
+    }
+}
+
+/// The records of a terminal's file, one after another.
+#[derive(Debug, Clone)]
+pub struct Records<'a> {
+    rest: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Records<'a> {
+    /// Reads `file`.
+    #[must_use]
+    pub const fn new(file: &'a [u8]) -> Self {
+        Self { rest: file, at: 0 }
+    }
+}
+
+impl Iterator for Records<'_> {
+    type Item = Result<Record, At<RecordError>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let at = self.at;
+        let record = Record::parse(self.rest).map_err(|error| error.shifted(at));
+        // After an error there is no telling where the next record begins.
+        self.rest = if record.is_ok() { self.rest.get(Record::LEN..).unwrap_or_default() } else { &[] };
+        self.at = at.saturating_add(Record::LEN);
+        Some(record)
+    }
+}
+
+/// Bytes of verdict bits for this many records.
+#[must_use]
+pub const fn verdict_len(records: usize) -> usize {
+    records.div_ceil(8)
+}
+
+/// Verdict bit `n`: bit `n % 8` of byte `n / 8`.
+#[must_use]
+pub fn verdict(verdicts: &[u8], n: usize) -> bool {
+    verdicts.get(n / 8).is_some_and(|byte| byte >> (n % 8) & 1 == 1)
+}
+
+/// Verifies the TAC of every record; see [`LoadKeys::verify_tacs`] for the bits. Records past the room in `verdicts` are
+/// not looked at: give [`verdict_len`] bytes.
+pub fn verify(keys: &mut dyn LoadKeys, records: &[Record], verdicts: &mut [u8]) {
+    keys.verify_tacs(records, verdicts);
+}
+
+/// Sets the bit of every record that another one with a smaller index repeats, by (terminal, terminal transaction
+/// number); loads, which have none, by (card, online counter). `order` is work space, an entry for each record.
+///
+/// Whether the repetition is the same record sent twice or another card with the same number, the caller sees by
+/// comparing them. Nothing happens, and the answer is `false`, if `order` or `verdicts` are too small.
+#[must_use]
+pub fn duplicates(records: &[Record], order: &mut [u32], verdicts: &mut [u8]) -> bool {
+    let Some(order) = order.get_mut(..records.len()) else { return false };
+    if verdicts.len() < verdict_len(records.len()) || u32::try_from(records.len()).is_err() {
+        return false;
+    }
+    verdicts.fill(0);
+    for (place, n) in order.iter_mut().zip(0_u32..) {
+        *place = n;
+    }
+    let at = |n: u32| usize::try_from(n).ok().and_then(|n| records.get(n));
+    order.sort_unstable_by_key(|n| (at(*n).map(identity), *n));
+    for pair in order.windows(2) {
+        let [first, second] = pair else { continue };
+        if at(*first).map(identity) == at(*second).map(identity) {
+            let Ok(second) = usize::try_from(*second) else { continue };
+            if let Some(byte) = verdicts.get_mut(second / 8) {
+                *byte |= 1 << (second % 8);
+            }
+        }
+    }
+    true
+}
+
+/// What may occur once: the terminal's number, or the card's counter for loads.
+fn identity(record: &Record) -> (bool, [u8; 18], u32) {
+    let Transaction { tti, terminal, terminal_seq, card, seq, .. } = record.transaction;
+    if tti.is_offline() {
+        (true, Pack::new().put(terminal).put([0; 12]).finish(), terminal_seq)
+    } else {
+        (false, Pack::new().put(card.issuer).put(card.serial).finish(), u32::from(seq))
+    }
+}

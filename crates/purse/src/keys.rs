@@ -1,0 +1,205 @@
+//! Keys of the purse: kinds, diversification, session keys and the TAC key, once for all sides.
+
+use huiwan_crypto::{Algorithm, CryptoError, Secret, SuiteKey};
+
+use crate::pack::Pack;
+use crate::profile::{Profile, TacKey};
+
+/// A 16-byte key as it is stored, never printed.
+pub type KeyValue = Secret<16>;
+
+macro_rules! key_kinds {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $short:literal;)*) => {
+        /// What a card key is for. The code is ours: it stands in the DGI and in the object number.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum KeyKind { $($(#[$doc])* $name = $code,)* }
+
+        impl KeyKind {
+            /// The kind with this code.
+            #[must_use]
+            pub const fn from_code(code: u8) -> Option<Self> {
+                match code { $($code => Some(Self::$name),)* _ => None }
+            }
+
+            /// Our code of the kind.
+            #[must_use]
+            pub const fn code(self) -> u8 {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// The standard's short name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $short,)* }
+            }
+        }
+    };
+}
+
+// [sheet 2.1]
+key_kinds! {
+    /// Purchase, cash withdrawal, composite purchase, grey lock.
+    Purchase = 0x01, "DPK";
+    /// Load.
+    Load = 0x02, "DLK";
+    /// Transaction authentication code.
+    Tac = 0x03, "DTK";
+    /// Unload.
+    Unload = 0x04, "DULK";
+    /// Overdraft limit update.
+    Update = 0x05, "DUK";
+    /// PIN unblock.
+    PinUnblock = 0x06, "DPUK";
+    /// PIN reload.
+    PinReload = 0x07, "DRPK";
+    /// Application maintenance: block, unblock, secured file updates.
+    Maintenance = 0x08, "DAMK";
+    /// Online grey unlock.
+    GreyUnlock = 0x09, "DUGK";
+}
+
+/// Who a card is, as far as keys depend on it: the first bytes of file 0015.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CardId {
+    /// Issuer identification: the four-byte code ‖ `FFFFFFFF`.
+    pub issuer: [u8; 8],
+    /// Application serial number, BCD.
+    pub serial: [u8; 10],
+}
+
+impl CardId {
+    /// The eight bytes that stand for `factor`.
+    #[must_use]
+    pub fn factor(&self, factor: Factor) -> [u8; 8] {
+        match factor {
+            Factor::Issuer => self.issuer,
+            // The rightmost eight of ten. [sheet 2.2]
+            Factor::Serial => {
+                let [_, _, serial @ ..] = self.serial;
+                serial
+            }
+        }
+    }
+}
+
+/// One level of diversification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Factor {
+    /// By issuer identification.
+    Issuer,
+    /// By application serial number.
+    Serial,
+}
+
+/// The levels from a key to a card's key, in the order they are applied.
+pub type Path = &'static [Factor];
+
+/// The algorithm an answer's algorithm byte stands for. 00 and 01 = 3DES, 04 = SM4. [M for 3DES; S:ETC-SM4]
+#[must_use]
+pub const fn algorithm(byte: u8) -> Option<Algorithm> {
+    match byte {
+        0x00 | 0x01 => Some(Algorithm::Tdes),
+        0x04 => Some(Algorithm::Sm4),
+        _ => None,
+    }
+}
+
+/// The key ready for use.
+///
+/// # Errors
+/// If the algorithm byte is unknown or outside the suite.
+pub fn open<K: SuiteKey>(algorithm_byte: u8, value: &KeyValue) -> Result<K, CryptoError> {
+    let algorithm = algorithm(algorithm_byte).ok_or(CryptoError)?;
+    K::new(algorithm, value.expose()).ok_or(CryptoError)
+}
+
+/// One level: 3DES(K, F) ‖ 3DES(K, ¬F), or SM4(K, F ‖ ¬F). [sheet 2.2; SM4: S:ETC-SM4]
+///
+/// # Errors
+/// If the algorithm byte is unknown or outside the suite.
+pub fn diversify<K: SuiteKey>(
+    algorithm_byte: u8,
+    parent: &KeyValue,
+    factor: &[u8; 8],
+) -> Result<KeyValue, CryptoError> {
+    let key: K = open(algorithm_byte, parent)?;
+    let mut child: [u8; 16] = Pack::new().put(*factor).put(factor.map(|byte| !byte)).finish();
+    key.encrypt_ecb(&mut child)?;
+    Ok(Secret::new(child))
+}
+
+/// Every level of `path` in turn.
+///
+/// # Errors
+/// If the algorithm byte is unknown or outside the suite.
+pub fn derive<K: SuiteKey>(
+    algorithm_byte: u8,
+    master: &KeyValue,
+    card: &CardId,
+    path: &[Factor],
+) -> Result<KeyValue, CryptoError> {
+    let mut value = master.clone();
+    for factor in path {
+        value = diversify::<K>(algorithm_byte, &value, &card.factor(*factor))?;
+    }
+    Ok(value)
+}
+
+/// SESLK (also SESULK, SESUK): random ‖ online counter ‖ 8000 under the card's key. [sheet 2.3]
+///
+/// # Errors
+/// If the key has no session form.
+pub fn load_session<K: SuiteKey>(key: &K, random: [u8; 4], online_seq: u16) -> Result<K, CryptoError> {
+    session(key, random, online_seq, [0x80, 0x00])
+}
+
+/// SESPK: random ‖ offline counter ‖ last two bytes of the terminal's transaction number. [sheet 2.3]
+///
+/// # Errors
+/// If the key has no session form.
+pub fn purchase_session<K: SuiteKey>(
+    key: &K,
+    random: [u8; 4],
+    offline_seq: u16,
+    terminal_seq: u32,
+) -> Result<K, CryptoError> {
+    let [_, _, low @ ..] = terminal_seq.to_be_bytes();
+    session(key, random, offline_seq, low)
+}
+
+/// 3DES keys give an eight-byte DES key; SM4 keys give SM4(K, X ‖ ¬X). [sheet 2.3]
+fn session<K: SuiteKey>(key: &K, random: [u8; 4], seq: u16, tail: [u8; 2]) -> Result<K, CryptoError> {
+    let mut block: [u8; 8] = Pack::new().put(random).put(seq.to_be_bytes()).put(tail).finish();
+    match key.algorithm() {
+        Algorithm::Tdes => {
+            key.encrypt_ecb(&mut block)?;
+            K::new(Algorithm::Des, Secret::new(block).expose()).ok_or(CryptoError)
+        }
+        Algorithm::Sm4 => {
+            let mut wide: [u8; 16] = Pack::new().put(block).put(block.map(|byte| !byte)).finish();
+            key.encrypt_ecb(&mut wide)?;
+            K::new(Algorithm::Sm4, Secret::new(wide).expose()).ok_or(CryptoError)
+        }
+        _ => Err(CryptoError),
+    }
+}
+
+/// The key TACs are computed with: for 3DES the two halves of DTK added together, for SM4 as the profile says.
+/// [sheet 2.5, correction 2]
+///
+/// # Errors
+/// If the algorithm byte is unknown or outside the suite.
+pub fn tac_key<K: SuiteKey>(profile: &Profile, algorithm_byte: u8, dtk: &KeyValue) -> Result<K, CryptoError> {
+    match (algorithm(algorithm_byte), profile.sm4_tac_key) {
+        (Some(Algorithm::Tdes), _) => {
+            let Some((left, right)) = dtk.expose().split_first_chunk::<8>() else { return Err(CryptoError) };
+            let mut folded = *left;
+            folded.iter_mut().zip(right).for_each(|(left, right)| *left ^= right);
+            K::new(Algorithm::Des, Secret::new(folded).expose()).ok_or(CryptoError)
+        }
+        (Some(_), TacKey::Whole) => open(algorithm_byte, dtk),
+        (None, _) => Err(CryptoError),
+    }
+}

@@ -1,0 +1,256 @@
+//! What a purse is personalised with: our own map of data groupings (DGI), the same for the host that builds them and
+//! the card that takes them.
+//!
+//! There is no public personalisation format for a JT/T 978 card; this one is Huiwan's own design.
+//!
+//! | DGI | content |
+//! |---|---|
+//! | `0002` | the purse ([`PurseData`], 15 bytes): balance 4 ‖ online counter 2 ‖ offline counter 2 ‖ overdraft limit 3 ‖ upper limit of the balance 4. Taken until the first transaction |
+//! | `0008` | application version for FCI tag 9F08, 2 bytes; optional |
+//! | `0015` | file 0015, 30 bytes |
+//! | `0016` | file 0016, 55 bytes; optional |
+//! | `0017` | file 0017, 60 bytes; optional |
+//! | `1A01`–`1A12` | record 1–18 of file 001A, up to 128 bytes, with its head |
+//! | `80kk` | a key of kind `kk` ([`KeyKind::code`]): index 1 ‖ version 1 ‖ algorithm 1 ‖ key 16; one grouping for each index |
+//!
+//! The application can be selected once `0002` and `0015` are there. Files 0018 and 001E are empty at first.
+
+use huiwan_tlv::{Full, dgi};
+
+use crate::command::WrongLength;
+use crate::keys::{KeyKind, KeyValue};
+use crate::pack::{Pack, Unpack, u24};
+use crate::transit::{holder::Holder, management::Management, public_info::PublicInfo};
+use huiwan_crypto::Secret;
+use huiwan_tlv::At;
+
+/// The purse: [`PurseData`].
+pub const DGI_PURSE: u16 = 0x0002;
+/// Application version, FCI tag 9F08.
+pub const DGI_VERSION: u16 = 0x0008;
+/// File 0015.
+pub const DGI_PUBLIC_INFO: u16 = 0x0015;
+/// File 0016.
+pub const DGI_HOLDER: u16 = 0x0016;
+/// File 0017.
+pub const DGI_MANAGEMENT: u16 = 0x0017;
+
+/// Record `number` of the composite file 001A.
+#[must_use]
+pub const fn dgi_record(number: u8) -> u16 {
+    u16::from_be_bytes([0x1A, number])
+}
+
+/// A key of this kind.
+#[must_use]
+pub const fn dgi_key(kind: KeyKind) -> u16 {
+    u16::from_be_bytes([0x80, kind.code()])
+}
+
+/// What a grouping is, told by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Grouping {
+    /// [`DGI_PURSE`].
+    Purse,
+    /// [`DGI_VERSION`].
+    Version,
+    /// [`DGI_PUBLIC_INFO`].
+    PublicInfo,
+    /// [`DGI_HOLDER`].
+    Holder,
+    /// [`DGI_MANAGEMENT`].
+    Management,
+    /// [`dgi_record`], 1 to 255.
+    Record(u8),
+    /// [`dgi_key`].
+    Key(KeyKind),
+}
+
+impl Grouping {
+    /// The grouping with this number.
+    #[must_use]
+    pub const fn from_dgi(dgi: u16) -> Option<Self> {
+        Some(match (dgi, dgi.to_be_bytes()) {
+            (DGI_PURSE, _) => Self::Purse,
+            (DGI_VERSION, _) => Self::Version,
+            (DGI_PUBLIC_INFO, _) => Self::PublicInfo,
+            (DGI_HOLDER, _) => Self::Holder,
+            (DGI_MANAGEMENT, _) => Self::Management,
+            (_, [0x1A, number]) if number != 0 => Self::Record(number),
+            (_, [0x80, code]) => match KeyKind::from_code(code) {
+                Some(kind) => Self::Key(kind),
+                None => return None,
+            },
+            _ => return None,
+        })
+    }
+}
+
+/// Content of [`DGI_PURSE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PurseData {
+    /// Balance, fen, including the unused overdraft.
+    pub balance: u32,
+    /// Online counter.
+    pub online_seq: u16,
+    /// Offline counter.
+    pub offline_seq: u16,
+    /// Overdraft limit, fen, three bytes.
+    pub overdraft: u32,
+    /// Upper limit of the balance, fen.
+    pub upper_limit: u32,
+}
+
+impl PurseData {
+    /// Length in bytes.
+    pub const LEN: usize = 15;
+
+    /// Reads the value.
+    ///
+    /// # Errors
+    /// Another length.
+    pub fn parse(raw: &[u8]) -> Result<Self, At<WrongLength>> {
+        if raw.len() != Self::LEN {
+            return Err(At::new(WrongLength { expected: Self::LEN }, raw.len().min(Self::LEN)));
+        }
+        let mut fields = Unpack::new(raw);
+        Ok(Self {
+            balance: fields.u32(),
+            online_seq: fields.u16(),
+            offline_seq: fields.u16(),
+            overdraft: fields.u24(),
+            upper_limit: fields.u32(),
+        })
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+        Pack::new()
+            .put(self.balance.to_be_bytes())
+            .put(self.online_seq.to_be_bytes())
+            .put(self.offline_seq.to_be_bytes())
+            .put(u24(self.overdraft))
+            .put(self.upper_limit.to_be_bytes())
+            .finish()
+    }
+}
+
+/// A card key with its references; the kind is in the DGI.
+#[derive(Debug, Clone)]
+pub struct KeyData {
+    /// What it is for.
+    pub kind: KeyKind,
+    /// Index, as commands name it.
+    pub index: u8,
+    /// Version, as the card answers it.
+    pub version: u8,
+    /// Algorithm byte, as the card answers it: see [`keys::algorithm`](crate::keys::algorithm).
+    pub algorithm: u8,
+    /// The key.
+    pub value: KeyValue,
+}
+
+impl KeyData {
+    /// Length in bytes.
+    pub const LEN: usize = 19;
+
+    /// Reads the value.
+    ///
+    /// # Errors
+    /// Another length.
+    pub fn parse(kind: KeyKind, raw: &[u8]) -> Result<Self, At<WrongLength>> {
+        if raw.len() != Self::LEN {
+            return Err(At::new(WrongLength { expected: Self::LEN }, raw.len().min(Self::LEN)));
+        }
+        let mut fields = Unpack::new(raw);
+        Ok(Self {
+            kind,
+            index: fields.byte(),
+            version: fields.byte(),
+            algorithm: fields.byte(),
+            value: Secret::new(fields.take()),
+        })
+    }
+
+    /// The value. It holds the key in clear: it goes through the issuer's secure channel and nowhere else.
+    #[must_use]
+    pub fn to_bytes(&self) -> Secret<{ Self::LEN }> {
+        Secret::new(
+            Pack::new().put([self.index, self.version, self.algorithm]).put(*self.value.expose()).finish(),
+        )
+    }
+}
+
+/// Everything a card is issued with.
+#[derive(Debug, Clone)]
+pub struct Personalisation<'a> {
+    /// The purse.
+    pub purse: PurseData,
+    /// Application version, FCI tag 9F08.
+    pub version: Option<[u8; 2]>,
+    /// File 0015.
+    pub public_info: PublicInfo,
+    /// File 0016.
+    pub holder: Option<Holder>,
+    /// File 0017.
+    pub management: Option<Management>,
+    /// Records of file 001A, from number 1.
+    pub records: &'a [&'a [u8]],
+    /// The card's keys.
+    pub keys: &'a [KeyData],
+}
+
+impl Personalisation<'_> {
+    /// Each grouping in turn; those that make the card usable come last.
+    pub fn for_each(&self, mut f: impl FnMut(u16, &[u8])) {
+        for key in self.keys {
+            f(dgi_key(key.kind), key.to_bytes().expose());
+        }
+        if let Some(version) = &self.version {
+            f(DGI_VERSION, version);
+        }
+        if let Some(holder) = &self.holder {
+            f(DGI_HOLDER, holder.as_bytes());
+        }
+        if let Some(management) = &self.management {
+            f(DGI_MANAGEMENT, management.as_bytes());
+        }
+        for (number, record) in (1..=u8::MAX).zip(self.records) {
+            f(dgi_record(number), record);
+        }
+        f(DGI_PUBLIC_INFO, self.public_info.as_bytes());
+        f(DGI_PURSE, &self.purse.to_bytes());
+    }
+
+    /// Bytes [`write`](Self::write) needs.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        let mut len = 0_usize;
+        self.for_each(|_, value| len = len.saturating_add(dgi::encoded_len(value.len())));
+        len
+    }
+
+    /// All groupings one after another, as STORE DATA carries them.
+    ///
+    /// # Errors
+    /// `Full` with the length needed.
+    pub fn write<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], Full> {
+        let needed = self.encoded_len();
+        if out.len() < needed {
+            return Err(Full { needed });
+        }
+        let mut at = 0_usize;
+        let mut result = Ok(());
+        self.for_each(|id, value| {
+            let written = dgi::put(out.get_mut(at..).unwrap_or_default(), id, value);
+            match written {
+                Ok(len) => at = at.saturating_add(len),
+                Err(full) => result = Err(full),
+            }
+        });
+        result?;
+        out.get(..at).ok_or(Full { needed })
+    }
+}

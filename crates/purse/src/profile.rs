@@ -1,0 +1,166 @@
+//! What differs between purse schemes, as values. Every single-sourced fact is a field here that names its source.
+
+use huiwan_apdu::Sw;
+
+use crate::keys::{Factor, Path};
+use crate::status;
+
+/// The head of an identified record. [correction 1]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordFormat {
+    /// Length of the identifier, bytes.
+    pub id_len: usize,
+    /// Which byte of the identifier P1 of UPDATE CAPP DATA CACHE names: the second on JT/T 978, the only one on
+    /// 建设部 and ETC cards.
+    pub match_at: usize,
+    /// Offset of the inner length.
+    pub length_at: usize,
+    /// What the inner length leaves out: inner length = length − this.
+    pub head_len: usize,
+    /// Offset of the lock flag (01 = locked).
+    pub lock_at: usize,
+}
+
+impl RecordFormat {
+    /// JT/T 978: `27 01 7D .. .. lock`.
+    pub const JTT_978: Self = Self { id_len: 2, match_at: 1, length_at: 2, head_len: 3, lock_at: 5 };
+    /// 建设部 (CJ/T 166) and ETC: `id length lock`.
+    pub const CJT_166: Self = Self { id_len: 1, match_at: 0, length_at: 1, head_len: 2, lock_at: 2 };
+
+    /// Whether `record` is the one P1 = `id` names.
+    #[must_use]
+    pub fn matches(&self, record: &[u8], id: u8) -> bool {
+        record.get(self.match_at) == Some(&id)
+    }
+
+    /// Whether the inner length fits a record of `record.len()` bytes.
+    #[must_use]
+    pub fn length_fits(&self, record: &[u8]) -> bool {
+        record.get(self.length_at).map(|inner| usize::from(*inner).saturating_add(self.head_len))
+            == Some(record.len())
+    }
+
+    /// Whether the record's lock flag is set.
+    #[must_use]
+    pub fn is_locked(&self, record: &[u8]) -> bool {
+        record.get(self.lock_at) == Some(&0x01)
+    }
+}
+
+/// When a wrong transaction MAC is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MacErrors {
+    /// After a failed comparison. [S:HB]
+    OnFailure,
+    /// Durably before the comparison, taken back by the debit's commit: cutting the power cannot save a try.
+    BeforeCheck,
+}
+
+/// What a second initialisation does while a session is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SecondInit {
+    /// It replaces the first. [M]
+    Replaces,
+    /// The out-of-order status word, and the card is idle. [S:HB, for composite purchase]
+    Refused,
+}
+
+/// How a TAC key comes from an SM4 DTK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TacKey {
+    /// The whole key. No public source; folding halves makes no sense for SM4. [correction 2]
+    Whole,
+}
+
+/// A purse scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Profile {
+    /// For messages.
+    pub name: &'static str,
+    /// Head of the records in the composite file.
+    pub records: RecordFormat,
+    /// Short identifier of the identified (variable) record file of composite purchases.
+    pub composite_sfi: u8,
+    /// Records the composite file may hold.
+    pub composite_records: u8,
+    /// Short identifier of the cyclic trip record file, 0 = none.
+    pub process_sfi: u8,
+    /// Records of the trip file.
+    pub process_records: u8,
+    /// Length of a trip record, bytes.
+    pub process_len: u8,
+    /// Records of the transaction log (file 0018); at least ten. [I]
+    pub log_records: u8,
+    /// Consecutive wrong transaction MACs until the application is locked: the issuer's. [correction 3]
+    pub mac_error_limit: u8,
+    /// When they are counted. [correction 3]
+    pub mac_errors: MacErrors,
+    /// Whether wrong MACs of a composite purchase count too; HB does not count them. [S:HB]
+    pub composite_mac_errors: bool,
+    /// The answer to the wrong MAC that locks. [I:HB,LUA,LOH]
+    pub locking_answer: Sw,
+    /// Wrong MACs of BLOCK and UNBLOCK until the application is locked for good. [S:HB]
+    pub maintenance_error_limit: u8,
+    /// The answer to a command out of order: 6901 [S:HB]; 6985 on other cards [S:LIB].
+    pub out_of_order: Sw,
+    /// What a second initialisation does. [M / S:HB]
+    pub second_init: SecondInit,
+    /// The answer to purse commands while temporarily locked. [I:HB]
+    pub locked_answer: Sw,
+    /// Whether GET BALANCE, READ and GET TRANSACTION PROVE answer while temporarily locked. [correction 4]
+    pub locked_reads: bool,
+    /// Whether UPDATE BINARY and UPDATE RECORD without a MAC are allowed; issuers forbid it in the field.
+    pub plain_updates: bool,
+    /// From the purse scheme's master keys to a card's keys. [correction 5]
+    pub path: Path,
+    /// The factors INIT SAM FOR PURCHASE carries, in the order they are sent. [sheet 2.2]
+    pub sam_factors: Path,
+    /// How SM4 TAC keys are formed.
+    pub sm4_tac_key: TacKey,
+    /// Index of the TAC key used for every transaction.
+    pub tac_key_index: u8,
+    /// Index of the maintenance key; HB in 交通部 mode keeps it at 01. [S:HB]
+    pub maintenance_key_index: u8,
+    /// A counter at this value refuses with 9402. [S:LIB]
+    pub counter_end: u16,
+    /// Length of the random number GET CHALLENGE must have been asked for before BLOCK and UNBLOCK: 4 or 8.
+    pub challenge_len: usize,
+}
+
+impl Profile {
+    /// The transit purse of JT/T 978 (交通联合), EP only.
+    pub const JTT_978: Self = Self {
+        name: "JT/T 978",
+        records: RecordFormat::JTT_978,
+        composite_sfi: 0x1A,
+        composite_records: 18,
+        process_sfi: 0x1E,
+        process_records: 30,
+        process_len: 48,
+        log_records: 10,
+        mac_error_limit: 3,
+        mac_errors: MacErrors::OnFailure,
+        composite_mac_errors: true,
+        locking_answer: Sw::CONDITIONS_NOT_SATISFIED,
+        maintenance_error_limit: 3,
+        out_of_order: Sw::COMMAND_STATE,
+        second_init: SecondInit::Replaces,
+        locked_answer: Sw::CONDITIONS_NOT_SATISFIED,
+        locked_reads: true,
+        plain_updates: false,
+        path: &[Factor::Issuer, Factor::Serial],
+        sam_factors: &[Factor::Serial, Factor::Issuer],
+        sm4_tac_key: TacKey::Whole,
+        tac_key_index: 1,
+        maintenance_key_index: 1,
+        counter_end: 0xFFFF,
+        challenge_len: 4,
+    };
+
+    /// The status word a permanently locked application answers.
+    pub const PERMANENTLY_LOCKED: Sw = status::PERMANENTLY_LOCKED;
+}

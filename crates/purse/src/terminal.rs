@@ -1,0 +1,271 @@
+//! The terminal: gates, bus validators, shops and top-up devices as sans-IO engines.
+//!
+//! An engine takes an [`Input`] and returns a [`Step`]; transport, clock and PSAM are the caller's. [`Tap`] is the one
+//! body of every payment, told what to do by a [`Service`]: [`metro::Entry`], [`metro::Exit`], [`bus::Flat`],
+//! [`bus::On`], [`bus::Off`], [`purchase::Purchase`]. [`TopUp`] loads, [`Inquiry`] reads, [`Recovery`] finds out what
+//! became of a torn tap.
+//!
+//! ```text
+//! Start ─ Send(SELECT) ─ Send(READ ..) ─ Fare? ─ Send(INITIALIZE) ─ SendAndKey(UPDATE CAPP, 80 70) ─ Send(..)
+//!       ─ Persist(pending) ─ Send(DEBIT) ─ Accepted(receipt): the gate opens ─ Key(80 72) ─ Done
+//! ```
+//!
+//! # Commands a card sees
+//! With a copy of file 0015 in the FCI: metro entry and exit 7 (SELECT, READ 0017, READ 001A, INITIALIZE, two UPDATE
+//! CAPP, DEBIT), 6 where the policy does not look at file 0017; bus flat fare 5 and 4; bus distance fare as metro;
+//! plain purchase 4 and 3. A card without that copy sees one more.
+
+use core::fmt;
+
+use huiwan_apdu::{Command, Response, Sw};
+
+use crate::mac::TerminalNo;
+use crate::psam::{SamAnswer, SamRequest};
+use crate::transaction::Transaction;
+
+pub mod bus;
+mod inquiry;
+pub mod metro;
+pub mod policy;
+pub mod purchase;
+mod recovery;
+mod select;
+pub mod service;
+mod tap;
+mod top_up;
+
+pub use inquiry::{Inquiry, InquiryOutcome, InquiryStep, LOG_RECORDS, Summary};
+pub use policy::{Blacklist, Policy, Refusal};
+pub use recovery::{Recovered, Recovery, RecoveryStep};
+pub use service::Service;
+pub use tap::Tap;
+pub use top_up::{LoadApproval, LoadRequest, TopUp, TopUpOutcome, TopUpStep};
+
+/// A buffer of this length is enough for every command an engine sends.
+pub const COMMAND_LEN: usize = 160;
+
+/// The AID of the JT/T 978 purse. [sheet 5.1]
+pub const AID_JTT_978_EP: &[u8] = &[0xA0, 0x00, 0x00, 0x06, 0x32, 0x01, 0x01, 0x05];
+
+/// What the terminal is, the same for every card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Device {
+    /// The application to select.
+    pub aid: &'static [u8],
+    /// The PSAM's terminal number.
+    pub terminal: TerminalNo,
+    /// Key index the PSAM names.
+    pub key_index: u8,
+}
+
+/// What an engine is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Input<'a> {
+    /// A card is there; its answers follow.
+    Start,
+    /// The card's answer, data ‖ SW.
+    Response(&'a [u8]),
+    /// The card has left, or its answer did not come in time.
+    CardLost,
+    /// The PSAM's answer.
+    Key(SamAnswer),
+    /// The fare asked for, fen.
+    Fare(u32),
+    /// [`Step::Persist`] is done, or [`Step::Accepted`] acted on.
+    Proceed,
+}
+
+/// What an engine wants.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+#[non_exhaustive]
+pub enum Step<'o> {
+    /// Send this command; go on with `Response` or `CardLost`.
+    Send(&'o [u8]),
+    /// Send this command and ask the PSAM at the same time; go on with both answers in any order.
+    SendAndKey(&'o [u8], SamRequest),
+    /// Ask the PSAM; go on with `Key`.
+    Key(SamRequest),
+    /// Half of a `SendAndKey` is still missing.
+    Wait,
+    /// Say what this card pays; go on with `Fare`. [`Tap::card`] tells what is known of it.
+    Fare,
+    /// Keep this where a power failure does not reach it, then go on with `Proceed`. Delete it when the tap is done,
+    /// unless it ends in [`Outcome::Uncertain`].
+    Persist(Pending),
+    /// The card has debited: the gate may open now. Then go on with `Proceed`.
+    Accepted(Receipt),
+    /// The end.
+    Done(Outcome),
+}
+
+/// How a tap ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The card paid.
+    Paid(Receipt),
+    /// The card answered a debit, but its MAC2 is wrong: not a proof of payment. The TAC tells the back office.
+    Disputed(Receipt),
+    /// The card was not charged, because this terminal does not take it.
+    Refused(Refusal),
+    /// The debit was sent and its answer is missing: run [`Recovery`] with this.
+    Uncertain(Pending),
+    /// The card was not charged, because something failed.
+    Failed(Fault),
+}
+
+/// What failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The card left.
+    CardLost {
+        /// Before it answered this.
+        during: Stage,
+    },
+    /// The card refused.
+    Status {
+        /// The command.
+        during: Stage,
+        /// Its answer.
+        sw: Sw,
+    },
+    /// The answer is not what the command answers.
+    Malformed {
+        /// The command.
+        during: Stage,
+    },
+    /// The PSAM refused, with its status word.
+    Sam(Sw),
+}
+
+/// A command of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// SELECT.
+    Select,
+    /// READ BINARY of file 0015.
+    PublicInfo,
+    /// READ BINARY of file 0017.
+    Management,
+    /// READ RECORD of file 001A.
+    Record,
+    /// An INITIALIZE command.
+    Initialize,
+    /// UPDATE CAPP DATA CACHE.
+    Cache,
+    /// DEBIT FOR PURCHASE.
+    Debit,
+    /// CREDIT FOR LOAD.
+    Credit,
+    /// GET TRANSACTION PROVE.
+    Prove,
+    /// READ RECORD of the log.
+    Log,
+    /// GET BALANCE.
+    Balance,
+}
+
+/// What was asked of the PSAM about MAC2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Mac2 {
+    /// It is right.
+    Verified,
+    /// It is wrong.
+    Wrong,
+    /// It was not checked yet, or the PSAM could not (it holds its last purchase only).
+    NotChecked,
+}
+
+/// A payment, for settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// What the TAC covers, and what it does not.
+    pub transaction: Transaction,
+    /// TAC; `None` if only the card's log proves the payment (the card has made another transaction since).
+    pub tac: Option<[u8; 4]>,
+    /// What is known of MAC2.
+    pub mac2: Mac2,
+}
+
+/// A transaction whose completion was sent: what [`Recovery`] needs, kept by the caller from before the command is sent
+/// until its outcome is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Pending {
+    /// The transaction as it will be if it happened.
+    pub transaction: Transaction,
+}
+
+impl Pending {
+    /// Length of the persisted form, bytes.
+    pub const LEN: usize = 49;
+
+    /// The first byte: the version of the form.
+    pub const VERSION: u8 = 1;
+
+    /// version 1 ‖ [`Transaction::to_bytes`].
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+        crate::pack::Pack::new().put([Self::VERSION]).put(self.transaction.to_bytes()).finish()
+    }
+
+    /// Reads the persisted form; `None` for another version or length.
+    #[must_use]
+    pub fn from_bytes(raw: &[u8]) -> Option<Self> {
+        match raw.split_first() {
+            Some((&Self::VERSION, rest)) => {
+                Some(Self { transaction: Transaction::from_bytes(rest.try_into().ok()?) })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The caller's mistake; the engine is as it was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// The engine does not wait for this input.
+    UnexpectedInput,
+    /// The buffer is too small; [`COMMAND_LEN`] is always enough.
+    BufferTooSmall {
+        /// Bytes needed.
+        needed: usize,
+    },
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnexpectedInput => f.write_str("input does not fit the engine's state"),
+            Self::BufferTooSmall { needed } => {
+                write!(f, "command buffer is too small, {needed} bytes needed")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Misuse {}
+
+/// Writes a command where the caller wants it.
+fn write<'o>(command: &Command<'_>, out: &'o mut [u8]) -> Result<&'o [u8], Misuse> {
+    command.write(out).map_err(|full| Misuse::BufferTooSmall { needed: full.needed })
+}
+
+/// Data and status word of an answer.
+fn answer(raw: &[u8], during: Stage) -> Result<(&[u8], Sw), Fault> {
+    let response = Response::parse(raw).map_err(|_| Fault::Malformed { during })?;
+    Ok((response.data(), response.sw()))
+}
+
+/// The data of an answer that has to be 9000.
+fn ok(raw: &[u8], during: Stage) -> Result<&[u8], Fault> {
+    match answer(raw, during)? {
+        (data, sw) if sw.is_ok() => Ok(data),
+        (_, sw) => Err(Fault::Status { during, sw }),
+    }
+}
