@@ -21,25 +21,16 @@ pub const SIGNATURE_LEN: usize = 64;
 pub const PUBLIC_KEY_LEN: usize = 64;
 
 /// a ‖ b ‖ xG ‖ yG of the recommended curve [GB/T 32918.5].
-const CURVE: [u8; 128] = {
-    let words: [u128; 8] = [
-        0xFFFF_FFFE_FFFF_FFFF_FFFF_FFFF_FFFF_FFFF,
-        0xFFFF_FFFF_0000_0000_FFFF_FFFF_FFFF_FFFC,
-        0x28E9_FA9E_9D9F_5E34_4D5A_9E4B_CF65_09A7,
-        0xF397_89F5_15AB_8F92_DDBC_BD41_4D94_0E93,
-        0x32C4_AE2C_1F19_8119_5F99_0446_6A39_C994,
-        0x8FE3_0BBF_F266_0BE1_715A_4589_334C_74C7,
-        0xBC37_36A2_F4F6_779C_59BD_CEE3_6B69_2153,
-        0xD0A9_877C_C62A_4740_02DF_32E5_2139_F0A0,
-    ];
-    let mut bytes = [0; 128];
-    let mut i = 0;
-    while i < 128 {
-        bytes[i] = words[i / 16].to_be_bytes()[i % 16];
-        i += 1;
-    }
-    bytes
-};
+const CURVE: [u128; 8] = [
+    0xFFFF_FFFE_FFFF_FFFF_FFFF_FFFF_FFFF_FFFF,
+    0xFFFF_FFFF_0000_0000_FFFF_FFFF_FFFF_FFFC,
+    0x28E9_FA9E_9D9F_5E34_4D5A_9E4B_CF65_09A7,
+    0xF397_89F5_15AB_8F92_DDBC_BD41_4D94_0E93,
+    0x32C4_AE2C_1F19_8119_5F99_0446_6A39_C994,
+    0x8FE3_0BBF_F266_0BE1_715A_4589_334C_74C7,
+    0xBC37_36A2_F4F6_779C_59BD_CEE3_6B69_2153,
+    0xD0A9_877C_C62A_4740_02DF_32E5_2139_F0A0,
+];
 
 /// An SM2 public key.
 #[derive(Clone, PartialEq, Eq)]
@@ -73,7 +64,12 @@ impl Sm2Public {
     /// [`CryptoError`] when `id` is longer than 8,191 bytes.
     pub fn za(&self, id: &[u8]) -> Result<[u8; 32], CryptoError> {
         let bits = id.len().checked_mul(8).and_then(|bits| u16::try_from(bits).ok()).ok_or(CryptoError)?;
-        Ok(hash::sm3(&[&bits.to_be_bytes(), id, &CURVE, &self.bytes]))
+        let mut hash = Sm3::new();
+        hash.update(&bits.to_be_bytes());
+        hash.update(id);
+        CURVE.iter().for_each(|half| hash.update(&half.to_be_bytes()));
+        hash.update(&self.bytes);
+        Ok(hash.finish())
     }
 
     /// Verifies a signature r ‖ s over the message `parts` by the signer `id` [GB/T 32918.2 7.1].
@@ -239,4 +235,25 @@ fn signature_scalars(e: &Scalar, x1: &Scalar, k: &Scalar, d: &Scalar) -> Option<
     let s = *inverse * (*k - r * d);
     let useless = r.is_zero() | (r + k).is_zero() | s.is_zero();
     if useless.into() { None } else { Some((r, s)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use huiwan_testkit::vectors;
+
+    /// The standard's example gives the one-time number, which no public call takes.
+    #[test]
+    fn signs_as_the_standard() {
+        let file = vectors::load(include_str!("../tests/vectors/emv_sm2.txt"));
+        let v = file.block("sm2-sign-std");
+        let key = Sm2Private::new(&v.array("in.d")).unwrap();
+        let e = key.public.message_scalar(&[&v.bytes("in.message")], &v.bytes("in.user_id")).unwrap();
+        let signature = key.sign_with(&e, &v.array("in.k")).unwrap();
+        assert_eq!(signature.to_vec(), [v.bytes("out.r"), v.bytes("out.s")].concat());
+        // One-time numbers outside 1..n are turned down.
+        assert_eq!(key.sign_with(&e, &[0; 32]), None);
+        assert_eq!(key.sign_with(&e, &[0xFF; 32]), None);
+    }
 }

@@ -147,6 +147,9 @@ impl RsaPrivate {
     }
 }
 
+/// Its parts are wiped; the rest is public.
+impl ZeroizeOnDrop for RsaPrivate {}
+
 impl fmt::Debug for RsaPrivate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RsaPrivate").field("modulus_len", &self.modulus_len()).finish_non_exhaustive()
