@@ -11,6 +11,9 @@ pub struct Date {
 }
 
 impl Date {
+    /// 1 January 2000.
+    pub const MILLENNIUM: Self = Self { year: 2000, month: 1, day: 1 };
+
     /// A date from 1950 to 2049, the years two digits can say; `None` for one that isn't in the calendar.
     #[must_use]
     pub const fn new(year: u16, month: u8, day: u8) -> Option<Self> {
