@@ -97,7 +97,7 @@ fn frames_that_shrink_and_shrink() {
             let fate = |frame: usize| match frame {
                 300.. => Fate::Deliver,
                 _ if frame % every == through => Fate::Deliver,
-                _ if frame % 3 == 0 => Fate::BreakBefore,
+                _ if frame.is_multiple_of(3) => Fate::BreakBefore,
                 _ => Fate::Lose,
             };
             Pair::new(messages.clone(), &mtus).run(&messages, fate);
