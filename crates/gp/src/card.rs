@@ -1,0 +1,125 @@
+//! The card side: the issuer security domain as a card manager, its registry, and the card's end of secure channels.
+//!
+//! [`CardManager`] is the module of instance 0, [`Registry`] the directory of the same element; both look at durable memory and at
+//! one [`CardProfile`]. A factory writes the first state with [`format()`].
+
+pub mod keys;
+pub mod secure_channel;
+
+mod delete;
+mod external_authenticate;
+mod format;
+mod get_data;
+mod get_status;
+mod initialize_update;
+mod install;
+mod manager;
+mod objects;
+mod put_key;
+mod registry;
+mod select;
+mod set_status;
+mod store_data;
+
+pub use format::{Factory, format};
+pub use manager::{CardManager, SLOT_LEN};
+pub use registry::Registry;
+
+use huiwan_apdu::Aid;
+use huiwan_card::ModuleId;
+
+use crate::life_cycle::ContactlessState;
+use crate::scp03::Options;
+use crate::store_data::DgiPadding;
+
+/// The keys every test card has: 40 41 … 4F, three times. [GPC habit]
+pub const TEST_KEY: [u8; 16] =
+    [0x40, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x49, 0x4A, 0x4B, 0x4C, 0x4D, 0x4E, 0x4F];
+/// Version of a first key set that disappears as soon as another one is added.
+pub const INITIAL_KEY_VERSION: u8 = 0xFF;
+
+/// What a kind of card is like. Values that differ from card to card of one kind are in [`Factory`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CardProfile {
+    /// AID of the issuer security domain.
+    pub issuer_aid: Aid,
+    /// Where the card manager is in the element's list of modules.
+    pub manager: ModuleId,
+    /// The "i" parameter of SCP03.
+    pub scp03: Options,
+    /// How encrypted data groupings are padded. [C]
+    pub dgi_padding: DgiPadding,
+    /// Contactless state of an application whose installation says nothing about it. [C]
+    pub contactless: ContactlessState,
+    /// Once the card is SECURED, sessions need at least command MACs. [S: CPS-MC]
+    pub secured_needs_c_mac: bool,
+    /// Instances besides the issuer security domain, 1 to 254.
+    pub instances: u8,
+}
+
+impl CardProfile {
+    /// AID A000000151000000, i = 70, card manager as module 0, 16 instances.
+    pub const DEFAULT: Self = Self {
+        issuer_aid: Aid::from_array([0xA0, 0x00, 0x00, 0x01, 0x51, 0x00, 0x00, 0x00]),
+        manager: ModuleId(0),
+        scp03: Options::I70,
+        dgi_padding: DgiPadding::Always,
+        contactless: ContactlessState::Activated,
+        secured_needs_c_mac: true,
+        instances: 16,
+    };
+
+    /// The same with another AID of the issuer security domain.
+    #[must_use]
+    pub const fn with_issuer_aid(self, issuer_aid: Aid) -> Self {
+        Self { issuer_aid, ..self }
+    }
+
+    /// The same with other SCP03 options.
+    #[must_use]
+    pub const fn with_scp03(self, scp03: Options) -> Self {
+        Self { scp03, ..self }
+    }
+
+    /// The same with another place of the card manager among the modules.
+    #[must_use]
+    pub const fn with_manager(self, manager: ModuleId) -> Self {
+        Self { manager, ..self }
+    }
+
+    /// The same with another padding of encrypted data groupings.
+    #[must_use]
+    pub const fn with_dgi_padding(self, dgi_padding: DgiPadding) -> Self {
+        Self { dgi_padding, ..self }
+    }
+
+    /// The same with another initial contactless state.
+    #[must_use]
+    pub const fn with_contactless(self, contactless: ContactlessState) -> Self {
+        Self { contactless, ..self }
+    }
+
+    /// The same with or without the need for command MACs once SECURED.
+    #[must_use]
+    pub const fn with_secured_needs_c_mac(self, secured_needs_c_mac: bool) -> Self {
+        Self { secured_needs_c_mac, ..self }
+    }
+
+    /// The same with room for another number of instances.
+    #[must_use]
+    pub const fn with_instances(self, instances: u8) -> Self {
+        Self { instances, ..self }
+    }
+}
+
+/// A native executable module that applications can be installed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModuleEntry {
+    /// AID of the executable load file it counts as part of.
+    pub load_file: Aid,
+    /// AID of the executable module.
+    pub module: Aid,
+    /// Its code.
+    pub id: ModuleId,
+}

@@ -1,0 +1,24 @@
+//! EXTERNAL AUTHENTICATE. [GPC D.4.2, AmdD 7.1.2]
+
+use huiwan_apdu::{Command, Sw};
+
+use super::manager::{CardManager, Done, Exchange};
+use crate::life_cycle::CardState;
+use crate::scp03::Level;
+
+impl CardManager<'_> {
+    pub(super) fn external_authenticate(
+        &self,
+        x: &mut Exchange<'_, '_, '_, '_, '_>,
+        command: &Command<'_>,
+    ) -> Result<Done, Sw> {
+        x.session.external_authenticate(command)?;
+        let in_field = matches!(x.card.state, CardState::Secured | CardState::CardLocked);
+        if self.profile.secured_needs_c_mac && in_field && !x.session.level().is_some_and(Level::c_mac) {
+            x.session.end();
+            return Err(Sw::CONDITIONS_NOT_SATISFIED);
+        }
+        // The answer to EXTERNAL AUTHENTICATE itself is plain, whatever the level. [AmdD 6.2.5]
+        Ok(Done::Opened)
+    }
+}

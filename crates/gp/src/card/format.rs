@@ -1,0 +1,90 @@
+//! The first state of a blank card, written in the factory.
+
+use huiwan_card::{Batch, Memory, MemoryError};
+use zeroize::Zeroize;
+
+use super::keys::{KeySet, SET_MAX};
+use super::registry::Card;
+use super::{TEST_KEY, objects};
+use crate::life_cycle::CardState;
+use crate::put_key::{KID_DEK, KID_ENC, KID_MAC, KeyType};
+
+/// What one card gets in the factory.
+#[derive(Clone, Copy)]
+pub struct Factory<'a> {
+    /// Version of the first key set; [`super::INITIAL_KEY_VERSION`] for one that goes when another comes.
+    pub key_version: u8,
+    /// ENC, MAC and DEK: AES keys of one length.
+    pub keys: [&'a [u8]; 3],
+    /// Life cycle state.
+    pub state: CardState,
+    /// Card production life cycle data (tag 9F7F).
+    pub cplc: [u8; 42],
+    /// Key diversification data (tag CF and INITIALIZE UPDATE).
+    pub key_diversification: [u8; 10],
+    /// Issuer identification number (tag 42); empty for none.
+    pub issuer_identification: &'a [u8],
+    /// Card image number (tag 45); empty for none.
+    pub card_image: &'a [u8],
+}
+
+impl Factory<'_> {
+    /// A test card: keys 40…4F under version 30, OP_READY, a serial number of zeros.
+    pub const TEST: Self = Self {
+        key_version: 0x30,
+        keys: [&TEST_KEY, &TEST_KEY, &TEST_KEY],
+        state: CardState::OpReady,
+        cplc: [0; 42],
+        key_diversification: [0; 10],
+        issuer_identification: &[],
+        card_image: &[],
+    };
+
+    /// The same with the key set under another version.
+    #[must_use]
+    pub const fn with_key_version(self, key_version: u8) -> Self {
+        Self { key_version, ..self }
+    }
+
+    /// The same with a serial number, which goes into the production data and the key diversification data (bytes 4 to 7).
+    #[must_use]
+    pub fn with_serial(mut self, serial: [u8; 4]) -> Self {
+        // CPLC: fabricator 2, type 2, operating system 6, fabrication date 2, then the serial number.
+        if let Some(place) = self.cplc.get_mut(12..16) {
+            place.copy_from_slice(&serial);
+        }
+        if let Some(place) = self.key_diversification.get_mut(4..8) {
+            place.copy_from_slice(&serial);
+        }
+        self
+    }
+}
+
+/// Writes the first state of a card into empty memory, in one commit.
+///
+/// # Errors
+/// [`MemoryError`]; [`MemoryError::Damaged`] if the keys are no AES keys of one length.
+pub fn format(memory: &mut dyn Memory, factory: &Factory<'_>) -> Result<(), MemoryError> {
+    let mut set = KeySet::new();
+    for (id, key) in [KID_ENC, KID_MAC, KID_DEK].into_iter().zip(factory.keys) {
+        set.push(id, KeyType::Aes, key).ok_or(MemoryError::Damaged)?;
+    }
+    if set.scp03().is_none() {
+        return Err(MemoryError::Damaged);
+    }
+    let mut buffer = [0; SET_MAX + 256];
+    let mut batch = Batch::new(&mut buffer);
+    Card { state: factory.state, default_key_version: factory.key_version }.put(&mut batch);
+    set.put(factory.key_version, &mut batch);
+    batch.put(objects::CPLC, &factory.cplc);
+    batch.put(objects::KEY_DIVERSIFICATION, &factory.key_diversification);
+    for (object, value) in [(objects::IIN, factory.issuer_identification), (objects::CIN, factory.card_image)]
+    {
+        if !value.is_empty() {
+            batch.put(object, value);
+        }
+    }
+    let result = memory.commit(&batch);
+    buffer.zeroize();
+    result
+}

@@ -1,0 +1,68 @@
+//! INITIALIZE UPDATE. [GPC D.4.1, AmdD 7.1.1]
+
+use huiwan_apdu::{Command, Sw};
+use huiwan_card::MemoryError;
+
+use super::keys::{self, KeySet};
+use super::manager::{CardManager, Done, Exchange};
+use super::objects;
+use crate::initialize_update::KEY_DIVERSIFICATION_LEN;
+use crate::life_cycle::CardState;
+use crate::scp03::{CHALLENGE_LEN, challenge};
+
+impl CardManager<'_> {
+    pub(super) fn initialize_update(
+        &self,
+        x: &mut Exchange<'_, '_, '_, '_, '_>,
+        command: &Command<'_>,
+    ) -> Result<Done, Sw> {
+        // Whatever happens now, the former session is over.
+        x.session.end();
+        x.progress.listing = 0;
+        x.progress.end_personalisation();
+        if x.card.state == CardState::Terminated {
+            return Err(Sw::CONDITIONS_NOT_SATISFIED);
+        }
+        if command.p2() != 0 {
+            return Err(Sw::WRONG_P1P2);
+        }
+        let host_challenge =
+            <&[u8; CHALLENGE_LEN]>::try_from(command.data()).map_err(|_| Sw::WRONG_LENGTH)?;
+        let version = match command.p1() {
+            0 => x.card.default_key_version,
+            version => version,
+        };
+        let memory = &mut *x.cx.memory;
+        let keys = KeySet::read(memory, version)?
+            .and_then(|set| set.scp03())
+            .ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
+        let mut key_diversification = [0; KEY_DIVERSIFICATION_LEN];
+        match memory.read(objects::KEY_DIVERSIFICATION, 0, &mut key_diversification) {
+            Ok(_) | Err(MemoryError::NotFound) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // A failing random source changes nothing, so it is asked before the counter is spent.
+        let options = self.profile.scp03;
+        let random = if options.pseudo_random() { None } else { Some(x.cx.random_bytes()?) };
+        let counter = keys::raise_counter(x.cx.memory, version)?;
+        let card_challenge = match random {
+            Some(random) => random,
+            None => challenge::pseudo_random(&keys, counter, x.cx.aid.as_bytes()).map_err(|_| Sw::UNKNOWN)?,
+        };
+        let answer = x
+            .session
+            .initialize_update(
+                &keys,
+                version,
+                key_diversification,
+                options,
+                host_challenge,
+                card_challenge,
+                counter,
+            )
+            .map_err(|_| Sw::UNKNOWN)?;
+        let (bytes, len) = answer.to_bytes();
+        x.reply.push(bytes.get(..len).ok_or(Sw::UNKNOWN)?)?;
+        Ok(Done::OK)
+    }
+}

@@ -1,0 +1,41 @@
+//! SELECT of the issuer security domain: its FCI. [GPC 11.9]
+
+use huiwan_apdu::Sw;
+use huiwan_card::{Context, ResponseWriter};
+use huiwan_tlv::Tag;
+
+use super::manager::CardManager;
+use super::registry::Card;
+use crate::life_cycle::CardState;
+use crate::recognition;
+use crate::scp03::{Level, max_command_data};
+
+const TAG_6F_FCI: Tag = Tag::new(0x6F);
+const TAG_84_DF_NAME: Tag = Tag::new(0x84);
+const TAG_A5_PROPRIETARY: Tag = Tag::new(0xA5);
+const TAG_9F65_MAX_DATA: Tag = Tag::new(0x9F65);
+
+impl CardManager<'_> {
+    pub(super) fn answer_select(&self, cx: &mut Context<'_>, reply: &mut ResponseWriter<'_>) -> Sw {
+        let state = match Card::read(cx.memory) {
+            Ok(card) => card.state,
+            Err(sw) => return sw,
+        };
+        // The longest command data field: 255 bytes, with the MAC in it.
+        let max = u8::try_from(max_command_data(Level::Authenticated)).unwrap_or(u8::MAX);
+        let written = reply.tlv(|w| {
+            w.nested(TAG_6F_FCI, |w| {
+                w.put(TAG_84_DF_NAME, cx.aid.as_bytes());
+                w.nested(TAG_A5_PROPRIETARY, |w| {
+                    recognition::write_template(w, self.profile.scp03);
+                    w.put(TAG_9F65_MAX_DATA, &[max]);
+                });
+            });
+        });
+        match (written, state) {
+            (Err(sw), _) => sw,
+            (Ok(()), CardState::CardLocked) => Sw::WARNING_SELECTED_INVALIDATED,
+            (Ok(()), _) => Sw::OK,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! DELETE: an application or a key set. [GPC 11.2]
+
+use huiwan_tlv::{At, Full, Rules, Tag, TlvError, Writer, parse};
+
+/// Instruction byte.
+pub const INS: u8 = 0xE4;
+/// P2: related objects too.
+pub const RELATED: u8 = 0x80;
+
+const TAG_4F_AID: Tag = Tag::new(0x4F);
+const TAG_D0_KEY_IDENTIFIER: Tag = Tag::new(0xD0);
+const TAG_D2_KEY_VERSION: Tag = Tag::new(0xD2);
+
+/// What to delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// An application, security domain or load file by its AID.
+    Content(&'a [u8]),
+    /// A key, or all keys with this identifier or version.
+    Key {
+        /// Key identifier.
+        id: Option<u8>,
+        /// Key version.
+        version: Option<u8>,
+    },
+}
+
+impl<'a> Target<'a> {
+    /// Reads the data field; `Ok(None)` if it names nothing that can be deleted.
+    ///
+    /// # Errors
+    /// [`TlvError`] and its byte.
+    pub fn parse(data: &'a [u8]) -> Result<Option<Self>, At<TlvError>> {
+        let (mut id, mut version) = (None, None);
+        for object in parse(data, Rules::ISO) {
+            let object = object?;
+            match (object.tag(), object.value()) {
+                (TAG_4F_AID, aid) => return Ok(Some(Self::Content(aid))),
+                (TAG_D0_KEY_IDENTIFIER, &[byte]) => id = Some(byte),
+                (TAG_D2_KEY_VERSION, &[byte]) => version = Some(byte),
+                _ => return Ok(None),
+            }
+        }
+        Ok((id.is_some() || version.is_some()).then_some(Self::Key { id, version }))
+    }
+
+    /// Writes the data field.
+    ///
+    /// # Errors
+    /// [`Full`] if `out` is too small.
+    pub fn write<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], Full> {
+        let mut w = Writer::new(out);
+        match *self {
+            Self::Content(aid) => w.put(TAG_4F_AID, aid),
+            Self::Key { id, version } => {
+                if let Some(id) = id {
+                    w.put(TAG_D0_KEY_IDENTIFIER, &[id]);
+                }
+                if let Some(version) = version {
+                    w.put(TAG_D2_KEY_VERSION, &[version]);
+                }
+            }
+        }
+        Ok(w.finish()?)
+    }
+}

@@ -1,0 +1,425 @@
+//! Keys behind a trait: a manager never holds one, it asks a [`KeyStore`], which may be an HSM across a network.
+//!
+//! Every secret operation is a [`KeyRequest`] the manager's step hands out and a [`KeyAnswer`] it is given back, so that several
+//! cards can wait for one HSM at once. [`KeyStore::answer`] joins the two for blocking callers. [`SoftKeyStore`] keeps keys in
+//! memory, for tests, examples and small issuers.
+
+use core::fmt;
+
+use huiwan_apdu::{Aid, Command};
+use huiwan_crypto::{BlockKey, Secret};
+use zeroize::Zeroizing;
+
+use super::secure_channel::{AwaitCard, EXTERNAL_AUTHENTICATE_LEN, Open, SessionError};
+use crate::initialize_update::Answer;
+use crate::put_key::{self, KeyType};
+use crate::scp03::{CHALLENGE_LEN, Level, StaticKeys};
+
+/// The store's own name for a card's key set, or for the master key it is derived from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyRef {
+    /// Which key or key set.
+    pub id: u32,
+    /// How the card's keys follow from it.
+    pub derivation: Derivation,
+}
+
+impl KeyRef {
+    /// A key set used as it is.
+    #[must_use]
+    pub const fn direct(id: u32) -> Self {
+        Self { id, derivation: Derivation::None }
+    }
+}
+
+/// How a card's keys follow from a master key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Derivation {
+    /// Not at all: the named key set is the card's.
+    #[default]
+    None,
+}
+
+/// The store's name for an open session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId(pub u32);
+
+/// What a store needs to open a secure channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenRequest {
+    /// The card's static keys.
+    pub key: KeyRef,
+    /// The application the channel is opened on.
+    pub aid: Aid,
+    /// Plain class byte, with the logical channel (80 to 83).
+    pub cla: u8,
+    /// Challenge sent in INITIALIZE UPDATE.
+    pub host_challenge: [u8; CHALLENGE_LEN],
+    /// The card's answer.
+    pub answer: Answer,
+    /// Level wanted.
+    pub level: Level,
+}
+
+/// One secret operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyRequest<'a> {
+    /// Verify the card cryptogram and prepare EXTERNAL AUTHENTICATE. Answer: [`KeyAnswer::Opened`].
+    Open(OpenRequest),
+    /// Protect a plain command. Answer: [`KeyAnswer::Bytes`], the command to send.
+    Wrap {
+        /// Session.
+        session: SessionId,
+        /// Plain command APDU.
+        command: &'a [u8],
+    },
+    /// Check and open a response. Answer: [`KeyAnswer::Bytes`], plain data ‖ SW.
+    Unwrap {
+        /// Session.
+        session: SessionId,
+        /// Data ‖ SW as received.
+        response: &'a [u8],
+    },
+    /// Encrypt data, whole blocks, under the card's DEK. Answer: [`KeyAnswer::Bytes`].
+    Encrypt {
+        /// Session whose key set's DEK is meant.
+        session: SessionId,
+        /// Padded plain data.
+        data: &'a [u8],
+    },
+    /// Write the data field of a PUT KEY that brings a whole new key set to the card. Answer: [`KeyAnswer::Bytes`].
+    ExportKeys {
+        /// Session whose key set's DEK protects the new keys.
+        session: SessionId,
+        /// The new keys.
+        key: KeyRef,
+        /// The version they get.
+        version: u8,
+        /// Diversification data of the card.
+        key_diversification: [u8; 10],
+    },
+    /// Forget a session. Answer: [`KeyAnswer::Bytes`], empty.
+    Close(SessionId),
+}
+
+/// The answer to a [`KeyRequest`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyAnswer<'a> {
+    /// The card is authentic; the session is ready for use once the card accepted this EXTERNAL AUTHENTICATE.
+    Opened {
+        /// Session.
+        session: SessionId,
+        /// Command to send.
+        external_authenticate: [u8; EXTERNAL_AUTHENTICATE_LEN],
+    },
+    /// Bytes.
+    Bytes(&'a [u8]),
+    /// No.
+    Refused(KeyError),
+}
+
+/// Why a key store refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The card cryptogram is wrong.
+    CardCryptogram,
+    /// A response's protection is wrong; the session is over.
+    NotAuthentic,
+    /// The store knows no such key.
+    UnknownKey,
+    /// The store knows no such session.
+    UnknownSession,
+    /// The card's options do not allow the level wanted.
+    Level,
+    /// The command with its protection is too long.
+    TooLong,
+    /// The store has no room: a session slot or the output buffer.
+    Full,
+    /// The store did not answer, or refused for reasons of its own.
+    Unavailable,
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CardCryptogram => "card cryptogram is wrong",
+            Self::NotAuthentic => "response is not authentic",
+            Self::UnknownKey => "key is not in the store",
+            Self::UnknownSession => "session is not open",
+            Self::Level => "card does not allow this security level",
+            Self::TooLong => "command is too long with its protection",
+            Self::Full => "key store has no room",
+            Self::Unavailable => "key store is not available",
+        })
+    }
+}
+
+impl core::error::Error for KeyError {}
+
+impl From<SessionError> for KeyError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::NotAuthentic | SessionError::OutOfTurn => Self::NotAuthentic,
+            SessionError::TooLong => Self::TooLong,
+            SessionError::Full { .. } => Self::Full,
+        }
+    }
+}
+
+/// Where the issuer's keys are. One method per [`KeyRequest`].
+pub trait KeyStore {
+    /// Verifies the card and prepares EXTERNAL AUTHENTICATE.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    fn open(
+        &mut self,
+        request: &OpenRequest,
+    ) -> Result<(SessionId, [u8; EXTERNAL_AUTHENTICATE_LEN]), KeyError>;
+
+    /// Protects a plain command.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    fn wrap<'o>(
+        &mut self,
+        session: SessionId,
+        command: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], KeyError>;
+
+    /// Checks and opens a response.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    fn unwrap<'o>(
+        &mut self,
+        session: SessionId,
+        response: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], KeyError>;
+
+    /// Encrypts whole blocks under the card's DEK.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    fn encrypt<'o>(
+        &mut self,
+        session: SessionId,
+        data: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], KeyError>;
+
+    /// Writes the data field of PUT KEY for a whole new key set.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    fn export_keys<'o>(
+        &mut self,
+        session: SessionId,
+        key: KeyRef,
+        version: u8,
+        key_diversification: &[u8; 10],
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], KeyError>;
+
+    /// Forgets a session; nothing happens if there is none.
+    fn close(&mut self, session: SessionId);
+
+    /// Answers a request, whatever it is.
+    fn answer<'o>(&mut self, request: &KeyRequest<'_>, out: &'o mut [u8]) -> KeyAnswer<'o> {
+        let bytes = match *request {
+            KeyRequest::Open(ref request) => {
+                return match self.open(request) {
+                    Ok((session, external_authenticate)) => {
+                        KeyAnswer::Opened { session, external_authenticate }
+                    }
+                    Err(error) => KeyAnswer::Refused(error),
+                };
+            }
+            KeyRequest::Wrap { session, command } => self.wrap(session, command, out),
+            KeyRequest::Unwrap { session, response } => self.unwrap(session, response, out),
+            KeyRequest::Encrypt { session, data } => self.encrypt(session, data, out),
+            KeyRequest::ExportKeys { session, key, version, ref key_diversification } => {
+                self.export_keys(session, key, version, key_diversification, out)
+            }
+            KeyRequest::Close(session) => {
+                self.close(session);
+                Ok(&[][..])
+            }
+        };
+        match bytes {
+            Ok(bytes) => KeyAnswer::Bytes(bytes),
+            Err(error) => KeyAnswer::Refused(error),
+        }
+    }
+}
+
+/// A key set in memory: ENC, MAC, DEK of one AES length.
+#[derive(Clone)]
+struct KeySet {
+    id: u32,
+    raw: [Secret<32>; 3],
+    len: usize,
+    keys: StaticKeys,
+}
+
+struct Session {
+    id: SessionId,
+    open: Open,
+    keys: StaticKeys,
+}
+
+/// Keys and sessions in memory: up to `KEYS` key sets and `SESSIONS` sessions at once.
+pub struct SoftKeyStore<const KEYS: usize, const SESSIONS: usize> {
+    sets: heapless::Vec<KeySet, KEYS>,
+    sessions: heapless::Vec<Session, SESSIONS>,
+    next: u32,
+}
+
+impl<const KEYS: usize, const SESSIONS: usize> Default for SoftKeyStore<KEYS, SESSIONS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const KEYS: usize, const SESSIONS: usize> fmt::Debug for SoftKeyStore<KEYS, SESSIONS> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SoftKeyStore")
+            .field("key_sets", &self.sets.len())
+            .field("sessions", &self.sessions.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<const KEYS: usize, const SESSIONS: usize> SoftKeyStore<KEYS, SESSIONS> {
+    /// An empty store.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { sets: heapless::Vec::new(), sessions: heapless::Vec::new(), next: 1 }
+    }
+
+    /// Adds or replaces a key set under a name of the caller's: three AES keys of 16, 24 or 32 bytes.
+    ///
+    /// # Errors
+    /// [`KeyError::Unavailable`] if the keys are no AES keys of one length, [`KeyError::Full`] if there is no room.
+    pub fn insert(&mut self, id: u32, enc: &[u8], mac: &[u8], dek: &[u8]) -> Result<(), KeyError> {
+        let keys = StaticKeys::new(enc, mac, dek).map_err(|_| KeyError::Unavailable)?;
+        let raw = [secret(enc)?, secret(mac)?, secret(dek)?];
+        let set = KeySet { id, raw, len: enc.len(), keys };
+        match self.sets.iter_mut().find(|set| set.id == id) {
+            Some(old) => *old = set,
+            None => self.sets.push(set).map_err(|_| KeyError::Full)?,
+        }
+        Ok(())
+    }
+
+    fn set(&self, key: KeyRef) -> Result<&KeySet, KeyError> {
+        match key.derivation {
+            Derivation::None => self.sets.iter().find(|set| set.id == key.id).ok_or(KeyError::UnknownKey),
+        }
+    }
+
+    fn session(&mut self, id: SessionId) -> Result<&mut Session, KeyError> {
+        self.sessions.iter_mut().find(|session| session.id == id).ok_or(KeyError::UnknownSession)
+    }
+}
+
+fn secret(key: &[u8]) -> Result<Secret<32>, KeyError> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    bytes.get_mut(..key.len()).ok_or(KeyError::Unavailable)?.copy_from_slice(key);
+    Ok(Secret::new(*bytes))
+}
+
+impl<const KEYS: usize, const SESSIONS: usize> KeyStore for SoftKeyStore<KEYS, SESSIONS> {
+    fn open(
+        &mut self,
+        request: &OpenRequest,
+    ) -> Result<(SessionId, [u8; EXTERNAL_AUTHENTICATE_LEN]), KeyError> {
+        if !request.answer.options.allows(request.level) {
+            return Err(KeyError::Level);
+        }
+        let keys = self.set(request.key)?.keys.clone();
+        let verified = AwaitCard::new(request.host_challenge)
+            .verify_card(request.cla, &request.answer, &keys, request.level)
+            .map_err(|_| KeyError::CardCryptogram)?;
+        let external_authenticate = *verified.command();
+        let id = SessionId(self.next);
+        self.sessions.push(Session { id, open: verified.presumed(), keys }).map_err(|_| KeyError::Full)?;
+        self.next = self.next.wrapping_add(1);
+        Ok((id, external_authenticate))
+    }
+
+    fn wrap<'o>(
+        &mut self,
+        session: SessionId,
+        command: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], KeyError> {
+        let command = Command::parse(command).map_err(|_| KeyError::TooLong)?;
+        Ok(self.session(session)?.open.wrap(&command, out)?)
+    }
+
+    fn unwrap<'o>(
+        &mut self,
+        session: SessionId,
+        response: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], KeyError> {
+        let (data, sw) = {
+            let opened = self.session(session)?.open.unwrap(response, out)?;
+            (opened.data().len(), opened.sw().value().to_be_bytes())
+        };
+        let end = data.checked_add(2).ok_or(KeyError::Full)?;
+        let whole = out.get_mut(..end).ok_or(KeyError::Full)?;
+        whole.get_mut(data..).ok_or(KeyError::Full)?.copy_from_slice(&sw);
+        Ok(whole)
+    }
+
+    fn encrypt<'o>(
+        &mut self,
+        session: SessionId,
+        data: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], KeyError> {
+        let out = out.get_mut(..data.len()).ok_or(KeyError::Full)?;
+        out.copy_from_slice(data);
+        let session = self.session(session)?;
+        session.keys.dek().encrypt_cbc(&[0; 16], out).map_err(|_| KeyError::Unavailable)?;
+        Ok(out)
+    }
+
+    fn export_keys<'o>(
+        &mut self,
+        session: SessionId,
+        key: KeyRef,
+        version: u8,
+        _key_diversification: &[u8; 10],
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], KeyError> {
+        let set = self.set(key)?.clone();
+        let dek = self.session(session)?.keys.clone();
+        *out.first_mut().ok_or(KeyError::Full)? = version;
+        let mut at = 1;
+        for raw in &set.raw {
+            let clear = raw.expose().get(..set.len).ok_or(KeyError::Unavailable)?;
+            let check_value = KeyType::Aes.check_value(clear).ok_or(KeyError::Unavailable)?;
+            // AES-192 fills its second block with zeros, which say nothing about the key. [AmdD 7.2]
+            let mut block = Zeroizing::new([0; 32]);
+            let padded = block.get_mut(..set.len.next_multiple_of(16)).ok_or(KeyError::Unavailable)?;
+            padded.get_mut(..set.len).ok_or(KeyError::Unavailable)?.copy_from_slice(clear);
+            dek.dek().encrypt_cbc(&[0; 16], padded).map_err(|_| KeyError::Unavailable)?;
+            at = put_key::put_field(out, at, KeyType::Aes, set.len, padded, &check_value)
+                .ok_or(KeyError::Full)?;
+        }
+        out.get(..at).ok_or(KeyError::Full)
+    }
+
+    fn close(&mut self, session: SessionId) {
+        self.sessions.retain(|open| open.id != session);
+    }
+}

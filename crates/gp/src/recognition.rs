@@ -1,0 +1,60 @@
+//! Card recognition data, tag `66`. [GPC H.2]
+
+use huiwan_tlv::{At, Rules, Tag, TlvError, Writer, find_path, parse};
+
+use crate::scp03::{self, Options};
+
+/// GET DATA tag.
+pub const TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA: Tag = Tag::new(0x66);
+const TAG_73: Tag = Tag::new(0x73);
+const TAG_06_OID: Tag = Tag::new(0x06);
+const TAG_60_VERSION: Tag = Tag::new(0x60);
+const TAG_63_IDENTIFICATION: Tag = Tag::new(0x63);
+const TAG_64_SECURE_CHANNEL: Tag = Tag::new(0x64);
+
+/// 1.2.840.114283, the arc all object identifiers here begin with.
+const GLOBALPLATFORM: [u8; 6] = [0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B];
+
+/// A secure channel protocol a card offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Protocol {
+    /// Protocol number (02, 03, …).
+    pub scp: u8,
+    /// Its "i" parameter.
+    pub i: u8,
+}
+
+/// Writes the inner template `73`: GlobalPlatform 2.3.1, one SCP03. It also goes into the FCI of the issuer domain.
+pub fn write_template(w: &mut Writer<'_>, options: Options) {
+    let arc = &GLOBALPLATFORM[..];
+    w.nested(TAG_73, |w| {
+        w.put_parts(TAG_06_OID, &[arc, &[1]]);
+        w.nested(TAG_60_VERSION, |w| w.put_parts(TAG_06_OID, &[arc, &[2, 2, 3, 1]]));
+        w.nested(TAG_63_IDENTIFICATION, |w| w.put_parts(TAG_06_OID, &[arc, &[3]]));
+        // "i" is one base-128 byte: none of the values of this crate reaches 80.
+        w.nested(TAG_64_SECURE_CHANNEL, |w| {
+            w.put_parts(TAG_06_OID, &[arc, &[4, scp03::SCP, options.byte()]]);
+        });
+    });
+}
+
+/// The protocols in the response data of GET DATA `66`; unreadable ones are left out.
+///
+/// # Errors
+/// [`TlvError`] and its byte.
+pub fn protocols(data: &[u8]) -> Result<impl Iterator<Item = Protocol> + '_, At<TlvError>> {
+    let template = find_path(data, Rules::ISO, &[TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA, TAG_73])?
+        .map_or(&[][..], |t| t.value());
+    Ok(parse(template, Rules::ISO)
+        .flatten()
+        .filter(|object| object.tag() == TAG_64_SECURE_CHANNEL)
+        .filter_map(|object| {
+            let oid = parse(object.value(), Rules::ISO).next()?.ok()?;
+            match *oid.value().strip_prefix(&GLOBALPLATFORM)? {
+                [4, scp, i] if i < 0x80 => Some(Protocol { scp, i }),
+                // Base-128 in two bytes.
+                [4, scp, 0x81, low] if low < 0x80 => Some(Protocol { scp, i: low | 0x80 }),
+                _ => None,
+            }
+        }))
+}

@@ -1,0 +1,124 @@
+//! Static key sets and the session keys derived from them. [AmdD 6.2.1, 4.1.5]
+
+use core::fmt;
+
+use huiwan_crypto::{Aes, CryptoError, kdf};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::CHALLENGE_LEN;
+
+/// Derivation constant of S-ENC. [AmdD table 4-1]
+pub const S_ENC: u8 = 0x04;
+/// Derivation constant of S-MAC.
+pub const S_MAC: u8 = 0x06;
+/// Derivation constant of S-RMAC.
+pub const S_RMAC: u8 = 0x07;
+
+/// The static keys of one key version: ENC (KID 01), MAC (KID 02) and DEK (KID 03), all of one length.
+#[derive(Clone)]
+pub struct StaticKeys {
+    enc: Aes,
+    mac: Aes,
+    dek: Aes,
+}
+
+impl StaticKeys {
+    /// Takes three AES keys of 16, 24 or 32 bytes each.
+    ///
+    /// # Errors
+    /// [`CryptoError`] if the lengths differ or are no AES key length.
+    pub fn new(enc: &[u8], mac: &[u8], dek: &[u8]) -> Result<Self, CryptoError> {
+        if enc.len() != mac.len() || enc.len() != dek.len() {
+            return Err(CryptoError);
+        }
+        Ok(Self { enc: Aes::new(enc)?, mac: Aes::new(mac)?, dek: Aes::new(dek)? })
+    }
+
+    /// The static ENC key.
+    #[must_use]
+    pub fn enc(&self) -> &Aes {
+        &self.enc
+    }
+
+    /// The data encryption key.
+    #[must_use]
+    pub fn dek(&self) -> &Aes {
+        &self.dek
+    }
+
+    /// Bytes of each key.
+    #[must_use]
+    pub fn key_len(&self) -> usize {
+        self.enc.key_len()
+    }
+}
+
+impl fmt::Debug for StaticKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StaticKeys").field("key_len", &self.key_len()).finish_non_exhaustive()
+    }
+}
+
+/// Session keys as bytes, for a card that keeps its session in volatile memory: S-ENC, S-MAC, S-RMAC of `key_len` bytes each.
+pub const RAW_LEN: usize = 96;
+
+/// The keys of one session.
+#[derive(Clone)]
+pub struct SessionKeys {
+    pub(crate) enc: Aes,
+    pub(crate) mac: Aes,
+    pub(crate) rmac: Aes,
+}
+
+impl SessionKeys {
+    /// Derives the keys of the session between these two challenges.
+    ///
+    /// # Errors
+    /// [`CryptoError`] if the derivation fails.
+    pub fn derive(
+        keys: &StaticKeys,
+        host_challenge: &[u8; CHALLENGE_LEN],
+        card_challenge: &[u8; CHALLENGE_LEN],
+    ) -> Result<Self, CryptoError> {
+        let mut raw = Zeroizing::new([0; RAW_LEN]);
+        derive_raw(keys, host_challenge, card_challenge, &mut raw)?;
+        Self::from_raw(&raw, keys.key_len())
+    }
+
+    /// Takes keys already derived (see [`derive_raw`]).
+    ///
+    /// # Errors
+    /// [`CryptoError`] if `key_len` is no AES key length.
+    pub fn from_raw(raw: &[u8; RAW_LEN], key_len: usize) -> Result<Self, CryptoError> {
+        let (enc, rest) = raw.split_at_checked(key_len).ok_or(CryptoError)?;
+        let (mac, rest) = rest.split_at_checked(key_len).ok_or(CryptoError)?;
+        let (rmac, _) = rest.split_at_checked(key_len).ok_or(CryptoError)?;
+        Ok(Self { enc: Aes::new(enc)?, mac: Aes::new(mac)?, rmac: Aes::new(rmac)? })
+    }
+}
+
+impl fmt::Debug for SessionKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionKeys").finish_non_exhaustive()
+    }
+}
+
+/// Derives the session keys as bytes: S-ENC ‖ S-MAC ‖ S-RMAC, each as long as a static key, zero filled behind.
+///
+/// # Errors
+/// [`CryptoError`] if the static keys have no AES key length.
+pub fn derive_raw(
+    keys: &StaticKeys,
+    host_challenge: &[u8; CHALLENGE_LEN],
+    card_challenge: &[u8; CHALLENGE_LEN],
+    raw: &mut [u8; RAW_LEN],
+) -> Result<(), CryptoError> {
+    raw.zeroize();
+    let context: [&[u8]; 2] = [host_challenge, card_challenge];
+    let (enc, rest) = raw.split_at_mut_checked(keys.key_len()).ok_or(CryptoError)?;
+    let (mac, rest) = rest.split_at_mut_checked(keys.key_len()).ok_or(CryptoError)?;
+    let (rmac, _) = rest.split_at_mut_checked(keys.key_len()).ok_or(CryptoError)?;
+    kdf::scp03(&keys.enc, S_ENC, &context, enc)?;
+    kdf::scp03(&keys.mac, S_MAC, &context, mac)?;
+    kdf::scp03(&keys.mac, S_RMAC, &context, rmac)
+}
