@@ -144,11 +144,11 @@ impl<'t> EntryPoint<'t> {
             Ok(fci) => fci,
             Err(kind) => return self.select_from(next, kind, Place::Select, out),
         };
-        let Some(&Candidate { ttq, .. }) = self.candidates.get(index) else {
+        let Some(&Candidate { aid, ttq, .. }) = self.candidates.get(index) else {
             return self.select_from(next, FaultKind::NoApplication, Place::Select, out);
         };
         self.state = State::Kernel(index);
-        match self.kernel.start(&self.transaction, ttq, fci) {
+        match self.kernel.start(&self.transaction, &aid, ttq, fci) {
             Some(outcome) => self.after_kernel(index, outcome, out),
             None => Step::UnpredictableNumber,
         }

@@ -13,6 +13,8 @@ mod records;
 mod restrictions;
 mod rules;
 mod tags;
+#[cfg(test)]
+mod tests;
 
 use super::{
     COMMAND_MAX, Configuration, Cvm, Fault, FaultKind, Field, Input, Memory, Message, Misuse, Oda, Outcome,
@@ -23,7 +25,7 @@ use crate::data::bits::{Aip, Tvr};
 use crate::qualifiers::{Ctq, Ttq};
 use card_data::{CardData, Mark};
 use gpo::TerminalData;
-use huiwan_apdu::{Command, Ne, Response, Sw};
+use huiwan_apdu::{Aid, Command, Ne, Response, Sw};
 use huiwan_tlv::{Full, Rules as TlvRules, Tag, Writer, find_path, parse};
 use issuer_update::{Phase, ScriptResults, Update};
 use records::{Afl, Record};
@@ -46,7 +48,7 @@ pub struct Kernel<'k> {
     scripts: ScriptResults,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum State {
     Idle,
     AwaitNumber,
@@ -98,13 +100,13 @@ impl<'k> Kernel<'k> {
         }
     }
 
-    /// Begins a transaction with the answer to the final SELECT (without status word). Next comes
+    /// Begins a transaction with the answer to the final SELECT of `aid` (without status word). Next comes
     /// [`Input::UnpredictableNumber`], unless the card is none for this kernel: then the outcome is returned.
     #[must_use]
-    pub fn start(&mut self, transaction: &Transaction, ttq: Ttq, fci: &[u8]) -> Option<Outcome> {
+    pub fn start(&mut self, transaction: &Transaction, aid: &Aid, ttq: Ttq, fci: &[u8]) -> Option<Outcome> {
         self.reset();
         self.terminal = TerminalData::new(transaction, ttq);
-        match self.read_fci(fci) {
+        match self.read_fci(aid, fci) {
             Ok(()) => {
                 self.state = State::AwaitNumber;
                 None
@@ -128,7 +130,7 @@ impl<'k> Kernel<'k> {
         if out.len() < COMMAND_MAX {
             return Err(Misuse::OutTooSmall { needed: COMMAND_MAX });
         }
-        match (self.state.clone(), input) {
+        match (self.state, input) {
             (State::AwaitNumber, Input::UnpredictableNumber(number)) => self.on_number(number, out),
             (State::AwaitGpo, Input::Response(answer)) => Ok(self.on_gpo(answer, out)),
             (State::AwaitRecord { index, begin, recovering }, Input::Response(answer)) => {
@@ -202,14 +204,15 @@ impl<'k> Kernel<'k> {
     }
 
     /// Name and proprietary objects of the FCI. `[EMV-B1 11.3]`
-    fn read_fci(&mut self, fci: &[u8]) -> Result<(), FaultKind> {
+    fn read_fci(&mut self, aid: &Aid, fci: &[u8]) -> Result<(), FaultKind> {
         let object = |path: &[Tag]| match find_path(fci, TlvRules::EMV, path) {
             Ok(Some(object)) => Ok(object),
             Ok(None) => Err(FaultKind::Missing(path.last().copied().unwrap_or(tags::FCI))),
             Err(error) => Err(FaultKind::Tlv(error)),
         };
         let name = object(&[tags::FCI, tags::DF_NAME])?;
-        if !(5..=16).contains(&name.value().len()) {
+        // What was selected is what answers; the name also says whose CA keys count.
+        if !(5..=16).contains(&name.value().len()) || !name.value().starts_with(aid.as_bytes()) {
             return Err(FaultKind::Value(tags::DF_NAME));
         }
         let proprietary = object(&[tags::FCI, tags::FCI_PROPRIETARY])?;
@@ -293,13 +296,20 @@ impl<'k> Kernel<'k> {
         let read = response(answer).and_then(|answer| records::read_answer(answer, record, &mut self.card));
         match read {
             Ok(()) => self.read_record(index.saturating_add(1), begin, recovering, out),
+            // An answer without status word is a lost one.
+            Err(FaultKind::ResponseTruncated) => self.on_card_lost(),
             Err(kind) => {
-                let place = Place::Record { sfi: record.sfi, number: record.number };
-                if recovering {
+                let fault = Fault::new(kind, Place::Record { sfi: record.sfi, number: record.number });
+                match kind {
+                    FaultKind::Status(sw)
+                        if recovering && self.configuration.rules.not_booked.contains(&sw) =>
+                    {
+                        Next::Done(self.finish(Outcome::of(Verdict::TryAgain, Some(fault))))
+                    }
                     // Another card, or one that has forgotten: the right one may still come.
-                    return self.torn(begin, Some(Fault::new(kind, place)));
+                    _ if recovering => self.torn(begin, Some(fault)),
+                    _ => Next::Done(self.fail(kind, fault.place)),
                 }
-                Next::Done(self.fail(kind, place))
             }
         }
     }
@@ -375,7 +385,7 @@ impl<'k> Kernel<'k> {
     /// A tap that loses its last record is torn: the card may have booked the debit. (correction 8)
     fn on_card_lost(&mut self) -> Next {
         let fault = |place| Some(Fault::new(FaultKind::CardLost, place));
-        match self.state.clone() {
+        match self.state {
             State::AwaitRecord { index, begin, recovering } => {
                 let is_last = matches!(self.record(index.saturating_add(1)), Ok(None));
                 let record = self.record(index).ok().flatten();
@@ -415,7 +425,7 @@ impl<'k> Kernel<'k> {
             return Next::Done(self.finish(Outcome::of(Verdict::Unknown, Some(fault))));
         }
         self.state = State::AwaitReselect { begin };
-        Next::Send(select(self.card.get(tags::DF_NAME).unwrap_or_default(), out).len())
+        Next::Send(select(self.card.name(), out).len())
     }
 
     fn on_reselect(&mut self, begin: Mark, answer: &[u8], out: &mut [u8]) -> Next {
@@ -457,7 +467,7 @@ impl<'k> Kernel<'k> {
         match aside {
             Ok(range) => {
                 self.state = State::AwaitUpdate { phase: Phase::Select, answer: (range.start, range.end) };
-                Next::Send(select(self.card.get(tags::DF_NAME).unwrap_or_default(), out).len())
+                Next::Send(select(self.card.name(), out).len())
             }
             Err(kind) => Next::Done(self.finish_update(Some(Fault::new(kind, Place::IssuerUpdate)))),
         }
@@ -514,6 +524,7 @@ impl<'k> Kernel<'k> {
         let verdict = match (kind, place) {
             (FaultKind::Status(sw), Place::Gpo) => rules.after_gpo_status(sw),
             (FaultKind::Status(_), _) => rules.record_status,
+            (FaultKind::Value(tags::DF_NAME), Place::Select) => Verdict::SelectNext,
             (FaultKind::Missing(tag), Place::Select) if rules.pdol_needs.contains(&tag) => {
                 Verdict::SelectNext
             }

@@ -1,5 +1,6 @@
 //! What the card said in this tap: data objects in the caller's memory, in the order they came.
 
+use super::tags;
 use crate::terminal::{FaultKind, Memory};
 use huiwan_tlv::{Rules, Tag, find, parse};
 
@@ -36,6 +37,12 @@ impl<'m> CardData<'m> {
         let (fci, rest) = self.objects().split_at_checked(self.fci)?;
         let value = |raw| find(raw, Rules::EMV, tag).ok().flatten().map(|object| object.value());
         value(rest).or_else(|| value(fci))
+    }
+
+    /// The name the application was selected by, as its FCI gives it.
+    pub(super) fn name(&self) -> &[u8] {
+        let fci = self.objects().get(..self.fci).unwrap_or_default();
+        find(fci, Rules::EMV, tags::DF_NAME).ok().flatten().map(|object| object.value()).unwrap_or_default()
     }
 
     /// The value of `tag` when it has exactly `N` bytes.

@@ -38,7 +38,7 @@ fn fdda(
 ) -> Result<Authenticated, CryptoError> {
     let object = |tag| card.get(tag).ok_or(CryptoError);
     let optional = |tag| card.get(tag).unwrap_or_default();
-    let rid = object(tags::DF_NAME)?.first_chunk().ok_or(CryptoError)?;
+    let rid = card.name().first_chunk().ok_or(CryptoError)?;
     let &[index] = object(tags::CA_KEY_INDEX)? else { return Err(CryptoError) };
     let ca = configuration.keys.find(rid, index).ok_or(CryptoError)?;
     let issuer = recover_issuer(

@@ -36,6 +36,8 @@ pub struct Rules {
     pub records_max: usize,
     /// How long after a torn tap the same card may come back, in milliseconds.
     pub recovery_window_ms: u32,
+    /// Status words of READ RECORD by which a card with the ATC of a torn tap says that it never booked it.
+    pub not_booked: &'static [Sw],
     /// How long the field stays off after "see phone", in milliseconds.
     pub see_phone_ms: u16,
     /// What goes to the host, in this order.
@@ -94,6 +96,7 @@ impl Rules {
         cvm_results: CvmResultRules::EMV,
         records_max: 32,
         recovery_window_ms: 30_000,
+        not_booked: &[Sw::CONDITIONS_NOT_SATISFIED],
         see_phone_ms: 1500,
         online_data: &[
             Tag::new(0x9F26),
