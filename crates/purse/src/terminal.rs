@@ -24,6 +24,7 @@ use crate::psam::{SamAnswer, SamRequest};
 use crate::transaction::Transaction;
 
 pub mod bus;
+pub mod drive;
 mod inquiry;
 pub mod metro;
 pub mod policy;

@@ -1,0 +1,94 @@
+//! Every MAC, TAC and key against the second implementation, over random inputs.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    reason = "a test that panics is a failed test"
+)]
+
+mod world;
+
+use huiwan_crypto::{Algorithm, International, Secret, Suite, SuiteKey};
+use huiwan_purse::date::Stamp;
+use huiwan_purse::keys::{self, CardId, Factor};
+use huiwan_purse::mac::{
+    self, LoadMac1, LoadMac2, LoadTac, Message, PurchaseMac1, PurchaseMac2, PurchaseTac,
+};
+use huiwan_purse::profile::Profile;
+use huiwan_purse::tti::Tti;
+use proptest::prelude::*;
+use world::oracle;
+
+type Key = <International as Suite>::Key;
+
+fn tdes(key: &[u8; 16]) -> Key {
+    Key::new(Algorithm::Tdes, key).unwrap()
+}
+
+fn des(key: &[u8]) -> Key {
+    Key::new(Algorithm::Des, key).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn diversification(master: [u8; 16], issuer: [u8; 8], serial: [u8; 10]) {
+        let card = CardId { issuer, serial };
+        let path = [Factor::Issuer, Factor::Serial];
+        let got = keys::derive::<Key>(1, &Secret::new(master), &card, &path).unwrap();
+        prop_assert_eq!(&got.expose()[..], oracle::card_key(&master, &issuer, &serial));
+        let got = keys::diversify::<Key>(0, &Secret::new(master), &issuer).unwrap();
+        prop_assert_eq!(&got.expose()[..], oracle::diversify(&master, &issuer));
+    }
+
+    #[test]
+    fn load(dlk: [u8; 16], dtk: [u8; 16], random: [u8; 4], online_seq: u16, balance: u32, amount: u32, terminal: [u8; 6], date: [u8; 4], time: [u8; 3]) {
+        let stamp = Stamp { date, time };
+        let tti = Tti::EP_LOAD;
+        let session = oracle::load_session(&dlk, &random, &online_seq.to_be_bytes());
+        let ours = keys::load_session(&tdes(&dlk), random, online_seq).unwrap();
+        let got = LoadMac1 { balance, amount, tti, terminal }.mac(&ours).unwrap();
+        let message = [&balance.to_be_bytes()[..], &amount.to_be_bytes(), &[2], &terminal].concat();
+        prop_assert_eq!(&got[..], oracle::mac(&session, &message));
+        let got = LoadMac2 { amount, tti, terminal, stamp }.mac(&ours).unwrap();
+        let message = [&amount.to_be_bytes()[..], &[2], &terminal, &date, &time].concat();
+        prop_assert_eq!(&got[..], oracle::mac(&session, &message));
+        let key = keys::tac_key::<Key>(&Profile::JTT_978, 1, &Secret::new(dtk)).unwrap();
+        let got = LoadTac { balance, online_seq, amount, tti, terminal, stamp }.mac(&key).unwrap();
+        let message = [&balance.to_be_bytes()[..], &online_seq.to_be_bytes(), &amount.to_be_bytes(), &[2], &terminal, &date, &time].concat();
+        prop_assert_eq!(&got[..], oracle::tac(&dtk, &message));
+    }
+
+    #[test]
+    fn purchase(dpk: [u8; 16], dtk: [u8; 16], random: [u8; 4], offline_seq: u16, terminal_seq: u32, amount: u32, capp: bool, terminal: [u8; 6], date: [u8; 4], time: [u8; 3]) {
+        let stamp = Stamp { date, time };
+        let tti = if capp { Tti::CAPP_PURCHASE } else { Tti::EP_PURCHASE };
+        let code = [if capp { 9 } else { 6 }];
+        let session = oracle::purchase_session(&dpk, &random, &offline_seq.to_be_bytes(), &terminal_seq.to_be_bytes());
+        let ours = keys::purchase_session(&tdes(&dpk), random, offline_seq, terminal_seq).unwrap();
+        let got = PurchaseMac1 { amount, tti, terminal, stamp }.mac(&ours).unwrap();
+        let message = [&amount.to_be_bytes()[..], &code, &terminal, &date, &time].concat();
+        prop_assert_eq!(&got[..], oracle::mac(&session, &message));
+        let got = PurchaseMac2 { amount }.mac(&ours).unwrap();
+        prop_assert_eq!(&got[..], oracle::mac(&session, &amount.to_be_bytes()));
+        let key = keys::tac_key::<Key>(&Profile::JTT_978, 0, &Secret::new(dtk)).unwrap();
+        let got = PurchaseTac { amount, tti, terminal, terminal_seq, stamp }.mac(&key).unwrap();
+        let message = [&amount.to_be_bytes()[..], &code, &terminal, &terminal_seq.to_be_bytes(), &date, &time].concat();
+        prop_assert_eq!(&got[..], oracle::tac(&dtk, &message));
+    }
+
+    #[test]
+    fn secured(key: [u8; 16], challenge: [u8; 4], header: [u8; 5], data in proptest::collection::vec(any::<u8>(), 0..40)) {
+        let got = mac::secure(&tdes(&key), &challenge, &[&header, &data]).unwrap();
+        prop_assert_eq!(&got[..], oracle::secured(&key, &challenge, &[&header[..], &data].concat()));
+    }
+
+    #[test]
+    fn raw(key: [u8; 8], message in proptest::collection::vec(any::<u8>(), 0..40)) {
+        prop_assert_eq!(&mac::sign(&des(&key), &message).unwrap()[..], oracle::mac(&key, &message));
+    }
+}

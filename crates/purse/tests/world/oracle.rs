@@ -1,0 +1,82 @@
+//! A second implementation of keys, MACs and TACs, written from the tables alone: plain vectors and loops over the raw
+//! block cipher. Weak: its author knew the first one.
+
+use huiwan_crypto::Des;
+
+fn des(key: &[u8]) -> Des {
+    Des::new(key.try_into().unwrap())
+}
+
+fn e(key: &[u8], block: &[u8]) -> Vec<u8> {
+    des(key).encrypt_block(block.try_into().unwrap()).to_vec()
+}
+
+fn d(key: &[u8], block: &[u8]) -> Vec<u8> {
+    des(key).decrypt_block(block.try_into().unwrap()).to_vec()
+}
+
+/// Two-key 3DES: encrypt left, decrypt right, encrypt left.
+pub fn tdes(key: &[u8], block: &[u8]) -> Vec<u8> {
+    e(&key[..8], &d(&key[8..], &e(&key[..8], block)))
+}
+
+pub fn diversify(master: &[u8], factor: &[u8]) -> Vec<u8> {
+    let inverted: Vec<u8> = factor.iter().map(|byte| !byte).collect();
+    [tdes(master, factor), tdes(master, &inverted)].concat()
+}
+
+/// Issuer first, then the last eight bytes of the serial number.
+pub fn card_key(master: &[u8], issuer: &[u8], serial: &[u8]) -> Vec<u8> {
+    diversify(&diversify(master, issuer), &serial[2..])
+}
+
+pub fn load_session(dlk: &[u8], random: &[u8], online_seq: &[u8]) -> Vec<u8> {
+    tdes(dlk, &[random, online_seq, &[0x80, 0x00]].concat())
+}
+
+pub fn purchase_session(dpk: &[u8], random: &[u8], offline_seq: &[u8], terminal_seq: &[u8]) -> Vec<u8> {
+    tdes(dpk, &[random, offline_seq, &terminal_seq[2..]].concat())
+}
+
+/// CBC with single DES, padding 80 00…, four bytes.
+pub fn mac(key: &[u8], message: &[u8]) -> Vec<u8> {
+    let mut padded = message.to_vec();
+    padded.push(0x80);
+    while padded.len() % 8 != 0 {
+        padded.push(0);
+    }
+    let mut state = vec![0; 8];
+    for block in padded.chunks(8) {
+        for i in 0..8 {
+            state[i] ^= block[i];
+        }
+        state = e(key, &state);
+    }
+    state.truncate(4);
+    state
+}
+
+pub fn tac(dtk: &[u8], message: &[u8]) -> Vec<u8> {
+    let key: Vec<u8> = (0..8).map(|i| dtk[i] ^ dtk[i + 8]).collect();
+    mac(&key, message)
+}
+
+/// CBC with the left half, the last block once more decrypted right and encrypted left; the challenge is the IV.
+pub fn secured(key: &[u8], challenge: &[u8], message: &[u8]) -> Vec<u8> {
+    let mut padded = message.to_vec();
+    padded.push(0x80);
+    while padded.len() % 8 != 0 {
+        padded.push(0);
+    }
+    let mut state = challenge.to_vec();
+    state.resize(8, 0);
+    for block in padded.chunks(8) {
+        for i in 0..8 {
+            state[i] ^= block[i];
+        }
+        state = e(&key[..8], &state);
+    }
+    state = e(&key[..8], &d(&key[8..], &state));
+    state.truncate(4);
+    state
+}
