@@ -88,7 +88,10 @@ impl Link {
                         damaged[bit / 8] ^= 1 << (bit % 8);
                     }
                     if damaged != *frame {
-                        assert!(matches!(self.sides[to].handle_frame(self.now, &damaged), Received::Ignored(_)));
+                        assert!(matches!(
+                            self.sides[to].handle_frame(self.now, &damaged),
+                            Received::Ignored(_)
+                        ));
                     }
                 }
             }
@@ -110,9 +113,11 @@ fuzz_target!(|input: &[u8]| {
     side.handle_frame(Millis(0), &sealed);
 
     let [size, there, back, acts @ ..] = input else { return };
-    let message = |way: usize, n: usize| (0..(n * 71 + usize::from(*size)) % ROOM).map(|at| (at * 7 + n + way) as u8).collect();
-    let messages: [Vec<Vec<u8>>; 2] =
-        [(0, *there), (1, *back)].map(|(way, count)| (0..usize::from(count % 6)).map(|n| message(way, n)).collect());
+    let message = |way: usize, n: usize| {
+        (0..(n * 71 + usize::from(*size)) % ROOM).map(|at| (at * 7 + n + way) as u8).collect()
+    };
+    let messages: [Vec<Vec<u8>>; 2] = [(0, *there), (1, *back)]
+        .map(|(way, count)| (0..usize::from(count % 6)).map(|n| message(way, n)).collect());
     let mut link = Link {
         sides: [Side::new(3, Timing::DEFAULT), Side::new(3, Timing::DEFAULT)],
         to_send: messages.clone().map(VecDeque::from),

@@ -307,6 +307,7 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
 
     fn begin_session(&mut self, env: &mut Environment<'_>) {
         self.starting = false;
+        self.current = Current::default();
         let Some(interface) = self.interface else { return };
         if let Some(basic) = self.channels.first_mut() {
             basic.open = true;
@@ -358,14 +359,14 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
         if self.job.is_some() || !self.frames.is_empty() {
             self.abandon();
         }
-        let progress = match self.dispatch(raw, env) {
+        match self.dispatch(raw, env) {
             Ok(Some(sw)) | Err(sw) => self.finish(sw),
             Ok(None) => match self.job {
-                Some(job) => return Progress::Computing(job),
+                Some(job) => Progress::Computing(job),
+                None if self.answer.sent().is_empty() => self.finish(Sw::UNKNOWN),
                 None => Progress::Answered,
             },
-        };
-        progress
+        }
     }
 
     /// Carries the command as far as it goes: a status word, or `None` when a job or an answer is ready.

@@ -248,7 +248,7 @@ impl<const BYTES: usize, const PAGE: usize, const WORD: usize> NorFlash for RamF
             }
             Some((Cut::Random, mut chance)) => target.iter_mut().for_each(|byte| *byte = chance.byte()),
         }
-        let pages = u32::try_from(len / PAGE.max(1)).unwrap_or(u32::MAX);
+        let pages = u32::try_from(len.checked_div(PAGE).unwrap_or(0)).unwrap_or(u32::MAX);
         self.erases = self.erases.wrapping_add(pages);
         if plan.is_some() { Err(RamFlashError::PowerLost) } else { Ok(()) }
     }

@@ -91,6 +91,7 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
 
     /// Sends the answer of a command that is done.
     pub(super) fn send(&mut self, sw: Sw) {
+        self.pending = None;
         if !sw.is_ok() && !sw.is_warning() {
             self.answer.only(sw);
             return;
