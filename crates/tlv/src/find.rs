@@ -58,6 +58,10 @@ pub fn find_each<const N: usize>(
     }
     for object in walk(raw, rules) {
         let (_, object) = object?;
+        // Compared all at once, since most objects are none of them.
+        if !tags.iter().fold(false, |wanted, tag| wanted | (*tag == object.tag())) {
+            continue;
+        }
         for (slot, tag) in found.iter_mut().zip(tags) {
             if object.tag() == tag && slot.is_none() {
                 *slot = Some(object);

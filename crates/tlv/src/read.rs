@@ -142,6 +142,13 @@ impl<'a> Tlvs<'a> {
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
+
+    #[cold]
+    fn fail(&mut self, kind: TlvError) -> At<TlvError> {
+        let at = self.end.wrapping_sub(self.rest.len());
+        self.rest = &[];
+        At::new(kind, at)
+    }
 }
 
 impl<'a> Iterator for Tlvs<'a> {
@@ -149,69 +156,66 @@ impl<'a> Iterator for Tlvs<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rules.skips_filler() {
-            self.rest = skip_filler(self.rest);
-        }
-        if self.rest.is_empty() {
-            return None;
-        }
-        let raw = self.rest;
-        let at = self.end.wrapping_sub(raw.len());
-        match object(raw, self.rules) {
-            Ok((tag, value, rest)) => {
-                self.rest = rest;
-                let raw = raw.get(..raw.len().wrapping_sub(rest.len())).unwrap_or(raw);
-                Some(Ok(Tlv { raw, value, at, tag }))
+        let head = loop {
+            if let Some(head) = quick_head(self.rest, self.rules) {
+                break head;
             }
-            Err(kind) => {
-                self.rest = &[];
-                Some(Err(At::new(kind, at)))
+            match self.rest {
+                [] => return None,
+                [0x00 | 0xFF, rest @ ..] if self.rules.skips_filler() => self.rest = rest,
+                raw => match long_head(raw, self.rules) {
+                    Ok(head) => break head,
+                    Err(kind) => return Some(Err(self.fail(kind))),
+                },
             }
-        }
+        };
+        let at = self.end.wrapping_sub(self.rest.len());
+        let Some((raw, rest)) = self.rest.split_at_checked(head.header.wrapping_add(head.value)) else {
+            let kind = truncated(self.rest, self.rules);
+            return Some(Err(self.fail(kind)));
+        };
+        self.rest = rest;
+        let (_, value) = raw.split_at_checked(head.header)?;
+        Some(Ok(Tlv { raw, value, at, tag: head.tag }))
     }
 }
 
 impl FusedIterator for Tlvs<'_> {}
 
-/// Drops the filler bytes `00` and `FF` at the front. [EMV-B3 Annex B]
-#[inline]
-pub(crate) fn skip_filler(mut raw: &[u8]) -> &[u8] {
-    while let [0x00 | 0xFF, rest @ ..] = raw {
-        raw = rest;
-    }
-    raw
+/// Tag and lengths of the object at the front of some bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Head {
+    pub(crate) tag: Tag,
+    pub(crate) constructed: bool,
+    /// Bytes of tag and length.
+    pub(crate) header: usize,
+    /// Bytes of value. There may be fewer.
+    pub(crate) value: usize,
 }
 
-type Object<'a> = (Tag, &'a [u8], &'a [u8]);
-
-/// Tag, value and rest of the object at the front of `raw`.
+/// The head of an object with a tag of one or two bytes and a length of one, which is nearly every object on a
+/// card. `None`: anything else, also filler. The header itself may reach behind the level.
 #[inline]
-pub(crate) fn object(raw: &[u8], rules: Rules) -> Result<Object<'_>, TlvError> {
-    // Nearly every object on a card has a tag of one or two bytes and a length of one.
-    let (tag, len, body) = match *raw {
-        [t, len @ 0..=0x7F, ref body @ ..] if t & 0x1F != 0x1F => (u32::from(t), len, body),
-        [t, u @ 0x00..=0x7F, len @ 0..=0x7F, ref body @ ..]
-            if t & 0x1F == 0x1F && (rules.any_tag() || u >= 0x1F) =>
-        {
-            (u32::from(t) << 8 | u32::from(u), len, body)
+pub(crate) fn quick_head(raw: &[u8], rules: Rules) -> Option<Head> {
+    let filler = rules.skips_filler();
+    let (tag, first, header, len) = match *raw {
+        [first, len @ 0..=0x7F, ..] if first & 0x1F != 0x1F && !(filler && first == 0x00) => {
+            (u32::from(first), first, 2, len)
         }
-        _ => return long_object(raw, rules),
+        [first, second @ 0x00..=0x7F, len @ 0..=0x7F, ..]
+            if first & 0x1F == 0x1F && (rules.any_tag() || second >= 0x1F) && !(filler && first == 0xFF) =>
+        {
+            (u32::from(first) << 8 | u32::from(second), first, 3, len)
+        }
+        _ => return None,
     };
-    match body.split_at_checked(usize::from(len)) {
-        Some((value, rest)) => Ok((Tag::new(tag), value, rest)),
-        None => Err(truncated_value()),
-    }
+    Some(Head { tag: Tag::new(tag), constructed: first & 0x20 != 0, header, value: usize::from(len) })
 }
 
-#[cold]
-const fn truncated_value() -> TlvError {
-    TlvError::ValueTruncated
-}
-
-/// Every encoding the fast path does not know, and every error.
+/// The head of any object, and every error but a truncated value.
 #[cold]
 #[inline(never)]
-fn long_object(raw: &[u8], rules: Rules) -> Result<Object<'_>, TlvError> {
+pub(crate) fn long_head(raw: &[u8], rules: Rules) -> Result<Head, TlvError> {
     let (tag, after_tag) = Tag::take(raw)?;
     if let [first, second, ..] = raw
         && first & 0x1F == 0x1F
@@ -220,9 +224,19 @@ fn long_object(raw: &[u8], rules: Rules) -> Result<Object<'_>, TlvError> {
     {
         return Err(TlvError::TagNotMinimal);
     }
-    let (len, body) = take_len(after_tag, rules)?;
-    let (value, rest) = body.split_at_checked(len).ok_or(TlvError::ValueTruncated)?;
-    Ok((tag, value, rest))
+    let (value, body) = take_len(after_tag, rules)?;
+    let header = raw.len().wrapping_sub(body.len());
+    Ok(Head { tag, constructed: tag.is_constructed(), header, value })
+}
+
+/// What is truncated in an object that reaches behind its level.
+#[cold]
+#[inline(never)]
+pub(crate) fn truncated(raw: &[u8], rules: Rules) -> TlvError {
+    match long_head(raw, rules) {
+        Ok(_) => TlvError::ValueTruncated,
+        Err(kind) => kind,
+    }
 }
 
 /// Takes a length off the front of `raw`. [ISO7816-4 5.2.2.2]

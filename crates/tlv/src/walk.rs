@@ -1,6 +1,6 @@
 use core::iter::FusedIterator;
 
-use crate::read::{object, skip_filler};
+use crate::read::{long_head, quick_head, truncated};
 use crate::{At, Rules, Tlv, TlvError};
 
 /// All objects of all levels, depth first, each with its depth; at most `DEPTH` levels.
@@ -19,13 +19,16 @@ use crate::{At, Rules, Tlv, TlvError};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Walk<'a, const DEPTH: usize> {
-    /// What is left of the current level.
-    rest: &'a [u8],
-    /// What follows the open template, per open level.
-    outer: [&'a [u8]; DEPTH],
+    /// From here to the end of the input: levels are contiguous.
+    tail: &'a [u8],
+    /// How much of `tail` belongs to the current level.
+    left: usize,
+    /// How much is left behind each open template, the innermost first. Shifted, never indexed: an index known
+    /// only at run time would keep the whole walk out of registers.
+    behind: [usize; DEPTH],
     depth: usize,
-    /// Offset of `rest`. Levels are contiguous, so one counter serves all of them.
-    at: usize,
+    /// Offset behind `tail`.
+    end: usize,
     rules: Rules,
 }
 
@@ -39,56 +42,91 @@ impl<'a, const DEPTH: usize> Walk<'a, DEPTH> {
     /// Walks all levels of `raw`, `DEPTH` at most.
     #[inline]
     pub const fn new(raw: &'a [u8], rules: Rules) -> Self {
-        Self { rest: raw, outer: [&[]; DEPTH], depth: 0, at: 0, rules }
+        Self { tail: raw, left: raw.len(), behind: [0; DEPTH], depth: 0, end: raw.len(), rules }
+    }
+
+    /// Opens a template behind which `behind` bytes are left.
+    #[inline]
+    fn open(&mut self, behind: usize) {
+        let mut shifted = behind;
+        for level in &mut self.behind {
+            core::mem::swap(level, &mut shifted);
+        }
+        self.depth = self.depth.wrapping_add(1);
+    }
+
+    /// Closes the innermost template.
+    #[inline]
+    fn close(&mut self) -> Option<()> {
+        self.depth = self.depth.checked_sub(1)?;
+        let mut shifted = 0;
+        for level in self.behind.iter_mut().rev() {
+            core::mem::swap(level, &mut shifted);
+        }
+        self.left = shifted;
+        Some(())
+    }
+
+    /// What is left of the current level.
+    fn level(&self) -> &'a [u8] {
+        self.tail.get(..self.left).unwrap_or(self.tail)
     }
 
     #[cold]
     fn fail(&mut self, kind: TlvError) -> At<TlvError> {
-        self.rest = &[];
+        let at = self.end.wrapping_sub(self.tail.len());
+        self.tail = &[];
+        self.left = 0;
         self.depth = 0;
-        At::new(kind, self.at)
+        At::new(kind, at)
     }
 }
 
 impl<'a, const DEPTH: usize> Iterator for Walk<'a, DEPTH> {
     type Item = Result<(usize, Tlv<'a>), At<TlvError>>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if self.rules.skips_filler() {
-                let rest = skip_filler(self.rest);
-                self.at = self.at.wrapping_add(self.rest.len().wrapping_sub(rest.len()));
-                self.rest = rest;
+            if self.left == 0 {
+                self.close()?;
+                continue;
             }
-            if !self.rest.is_empty() {
-                break;
+            let head = match quick_head(self.tail, self.rules) {
+                Some(head) => head,
+                None if self.rules.skips_filler() && matches!(self.tail, [0x00 | 0xFF, ..]) => {
+                    self.tail = self.tail.get(1..).unwrap_or_default();
+                    self.left = self.left.wrapping_sub(1);
+                    continue;
+                }
+                None => match long_head(self.level(), self.rules) {
+                    Ok(head) => head,
+                    Err(kind) => return Some(Err(self.fail(kind))),
+                },
+            };
+            let at = self.end.wrapping_sub(self.tail.len());
+            let len = head.header.wrapping_add(head.value);
+            let (Some(behind), Some((raw, after))) =
+                (self.left.checked_sub(len), self.tail.split_at_checked(len))
+            else {
+                let kind = truncated(self.level(), self.rules);
+                return Some(Err(self.fail(kind)));
+            };
+            let (_, value) = raw.split_at_checked(head.header)?;
+            let found = (self.depth, Tlv { raw, value, at, tag: head.tag });
+            if head.constructed && !value.is_empty() {
+                if self.depth.wrapping_add(1) >= DEPTH {
+                    return Some(Err(self.fail(TlvError::TooDeep)));
+                }
+                self.open(behind);
+                self.tail = self.tail.get(head.header..)?;
+                self.left = value.len();
+            } else {
+                self.tail = after;
+                self.left = behind;
             }
-            // The level is finished: go on behind its template.
-            self.depth = self.depth.checked_sub(1)?;
-            self.rest = self.outer.get(self.depth).copied().unwrap_or_default();
+            return Some(Ok(found));
         }
-        let (tag, value, after) = match object(self.rest, self.rules) {
-            Ok(found) => found,
-            Err(kind) => return Some(Err(self.fail(kind))),
-        };
-        let len = self.rest.len().wrapping_sub(after.len());
-        let raw = self.rest.get(..len).unwrap_or(self.rest);
-        let found = (self.depth, Tlv { raw, value, at: self.at, tag });
-        if tag.is_constructed() && !value.is_empty() {
-            let below = self.depth.wrapping_add(1);
-            match self.outer.get_mut(self.depth) {
-                Some(outer) if below < DEPTH => *outer = after,
-                _ => return Some(Err(self.fail(TlvError::TooDeep))),
-            }
-            self.depth = below;
-            self.rest = value;
-            self.at = self.at.wrapping_add(len.wrapping_sub(value.len()));
-        } else {
-            self.rest = after;
-            self.at = self.at.wrapping_add(len);
-        }
-        Some(Ok(found))
     }
 }
 

@@ -24,7 +24,8 @@ use super::{Atr, Convention, Interface, exclusive_or};
 pub struct AtrBuilder<'h> {
     convention: Convention,
     first: Interface,
-    protocols: Vec<(u8, Interface), 16>,
+    /// TS and T0 alone leave room for as many TD bytes.
+    protocols: Vec<(u8, Interface), { Atr::MAX_LEN - 2 }>,
     historical: &'h [u8],
     too_long: bool,
 }
