@@ -138,6 +138,9 @@ pub struct Parameters<'a> {
     pub priority: Option<u8>,
 }
 
+/// `BF0C` has a leading zero in its number, which ISO 8825 forbids and EMV made common.
+const RULES: Rules = Rules::EMV;
+
 impl<'a> Parameters<'a> {
     /// Reads the parameters field. Unknown system parameters are passed over.
     ///
@@ -146,17 +149,17 @@ impl<'a> Parameters<'a> {
     pub fn parse(raw: &'a [u8]) -> Result<Self, At<InstallError>> {
         let tlv = |error: At<TlvError>| At::new(InstallError::Parameters(error.kind()), error.at());
         let mut parameters = Self::default();
-        if let Some(c9) = find(raw, Rules::ISO, TAG_C9_APPLICATION_PARAMETERS).map_err(tlv)? {
+        if let Some(c9) = find(raw, RULES, TAG_C9_APPLICATION_PARAMETERS).map_err(tlv)? {
             parameters.application = c9.value();
         }
-        let Some(ef) = find(raw, Rules::ISO, TAG_EF_SYSTEM_PARAMETERS).map_err(tlv)? else {
+        let Some(ef) = find(raw, RULES, TAG_EF_SYSTEM_PARAMETERS).map_err(tlv)? else {
             return Ok(parameters);
         };
-        for object in ef.children(Rules::ISO) {
+        for object in ef.children(RULES) {
             let object = object.map_err(tlv)?;
             match object.tag().get() {
                 0xA0 => {
-                    if let Some(state) = find(object.value(), Rules::ISO, Tag::new(0x81)).map_err(tlv)? {
+                    if let Some(state) = find(object.value(), RULES, Tag::new(0x81)).map_err(tlv)? {
                         let known = match *state.value() {
                             [byte] => ContactlessState::from_byte(byte),
                             _ => None,
@@ -174,7 +177,7 @@ impl<'a> Parameters<'a> {
 
     /// Label and priority from the first `61` below `A6`, with or without a `BF0C` between.
     fn directory_entry(&mut self, a1: &'a [u8], base: usize) -> Result<(), At<InstallError>> {
-        for item in walk(a1, Rules::ISO) {
+        for item in walk(a1, RULES) {
             let (_, object) = item.map_err(|error| {
                 At::new(InstallError::Parameters(error.kind()), error.at().saturating_add(base))
             })?;

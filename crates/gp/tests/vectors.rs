@@ -87,7 +87,11 @@ fn host_speaks_as_published_sessions() {
                 let opened = huiwan_testkit::hex(opened);
                 // Some sources print the status word behind the plain data.
                 let data = got.data();
-                assert!(opened == data || opened == [data, &[0x90, 0x00]].concat(), "{} response {n}", v.id());
+                assert!(
+                    opened == data || opened == [data, &[0x90, 0x00]].concat(),
+                    "{} response {n}",
+                    v.id()
+                );
                 responses += 1;
             }
         }
@@ -102,7 +106,9 @@ fn card_answers_as_published_sessions() {
     let file = vectors::load(SCP03);
     let mut sessions = 0;
     for v in file.group("scp03_session").filter(is_s8) {
-        let (Some(_), Some(answer)) = (v.get("in.sd_aid"), v.get("in.init_update_response")) else { continue };
+        let (Some(_), Some(answer)) = (v.get("in.sd_aid"), v.get("in.init_update_response")) else {
+            continue;
+        };
         let answer = huiwan_testkit::hex(answer);
         let [enc, mac, dek] = ["in.key_enc", "in.key_mac", "in.key_dek"].map(|name| v.bytes(name));
         let factory = Factory {
@@ -147,8 +153,13 @@ fn session_keys_and_cryptograms() {
         }
         let mut raw = [0; 96];
         let len = keys(&v).key_len();
-        huiwan_gp::scp03::session_keys::derive_raw(&keys(&v), &host_challenge, &answer.card_challenge, &mut raw)
-            .unwrap();
+        huiwan_gp::scp03::session_keys::derive_raw(
+            &keys(&v),
+            &host_challenge,
+            &answer.card_challenge,
+            &mut raw,
+        )
+        .unwrap();
         assert_eq!(raw[..len], v.bytes("out.session_enc"), "{}", v.id());
         assert_eq!(raw[len..2 * len], v.bytes("out.session_mac"), "{}", v.id());
         assert_eq!(raw[2 * len..3 * len], v.bytes("out.session_rmac"), "{}", v.id());
@@ -222,7 +233,12 @@ fn check_values() {
     let file = vectors::load(CONTENT);
     for (group, key_type) in [("kcv_aes", KeyType::Aes), ("kcv_des", KeyType::Des)] {
         for v in file.group(group) {
-            assert_eq!(key_type.check_value(&v.bytes("in.key")).unwrap()[..], v.bytes("out.kcv"), "{}", v.id());
+            assert_eq!(
+                key_type.check_value(&v.bytes("in.key")).unwrap()[..],
+                v.bytes("out.kcv"),
+                "{}",
+                v.id()
+            );
         }
     }
 }
@@ -283,7 +299,8 @@ fn key_blocks() {
             let new: Vec<_> = (0..3).map(|n| v.bytes(&format!("in.keys.{n}"))).collect();
             let (mut store, session) = store_with(&v.bytes("in.dek"), &new);
             let mut out = [0; 256];
-            let block = store.export_keys(session, KeyRef::direct(2), data.version, &[0; 10], &mut out).unwrap();
+            let block =
+                store.export_keys(session, KeyRef::direct(2), data.version, &[0; 10], &mut out).unwrap();
             assert_eq!(block, command.data(), "{}", v.id());
             exported += 1;
         }

@@ -12,7 +12,7 @@ use crate::get_status::{
     TAG_C5_PRIVILEGES, TAG_CC_DOMAIN, TAG_CE_VERSION, TAG_E3_ENTRY,
 };
 use crate::privileges::Privileges;
-use crate::scp03::{Level, max_response_data};
+use crate::scp03::max_response_data;
 
 /// A load file is LOADED as long as it is there. [GPC 5.2]
 const LOADED: u8 = 0x01;
@@ -36,7 +36,6 @@ impl CardManager<'_> {
             _ => return Err(Sw::WRONG_P1P2),
         };
         let room = x.session.level().map_or(256, max_response_data);
-        debug_assert!(room <= max_response_data(Level::Authenticated));
         let more = match scope {
             Scope::Issuer => {
                 let aid = x.cx.aid;
@@ -79,9 +78,7 @@ impl CardManager<'_> {
                 continue;
             }
             let domain = self.profile.issuer_aid;
-            let before = x.reply.len();
-            x.reply.tlv(|w| application(w, search, &record, domain.as_bytes()))?;
-            if overflows(x, before, room)? {
+            if !tell(x, room, |w| application(w, search, &record, domain.as_bytes()))? {
                 return Ok(true);
             }
             x.progress.listed = record.instance.0;
@@ -98,16 +95,15 @@ impl CardManager<'_> {
         room: usize,
         with_modules: bool,
     ) -> Result<bool, Sw> {
-        let told = usize::from(after.unwrap_or(0));
-        for (number, module) in (1_u8..).zip(self.modules).skip(told) {
+        let behind = usize::from(after.unwrap_or(0));
+        for (number, module) in (1_u8..).zip(self.modules).skip(behind) {
             let same = |other: &&ModuleEntry| other.load_file == module.load_file;
             let first = self.modules.iter().find(same);
             if first != Some(module) || !module.load_file.starts_with(search.prefix) {
                 continue;
             }
             let domain = self.profile.issuer_aid;
-            let before = x.reply.len();
-            x.reply.tlv(|w| {
+            let told = tell(x, room, |w| {
                 entry(w, search, module.load_file.as_bytes(), &[LOADED], |w| {
                     field(w, search, TAG_CE_VERSION, &LOAD_FILE_VERSION);
                     if with_modules {
@@ -118,7 +114,7 @@ impl CardManager<'_> {
                     field(w, search, TAG_CC_DOMAIN, domain.as_bytes());
                 });
             })?;
-            if overflows(x, before, room)? {
+            if !told {
                 return Ok(true);
             }
             x.progress.listed = number;
@@ -127,13 +123,18 @@ impl CardManager<'_> {
     }
 }
 
-/// Takes the last entry back if it goes over the room of one answer.
-fn overflows(x: &mut Exchange<'_, '_, '_, '_, '_>, before: usize, room: usize) -> Result<bool, Sw> {
-    if x.reply.len() <= room {
-        return Ok(false);
+/// Tells one more entry; `false` if it goes over the room of one answer and has to wait for the next.
+fn tell(
+    x: &mut Exchange<'_, '_, '_, '_, '_>,
+    room: usize,
+    write: impl FnOnce(&mut Writer<'_>),
+) -> Result<bool, Sw> {
+    let before = x.reply.len();
+    if x.reply.tlv(write).is_ok() && x.reply.len() <= room {
+        return Ok(true);
     }
     x.reply.truncate(before);
-    if before == 0 { Err(Sw::NOT_ENOUGH_MEMORY) } else { Ok(true) }
+    if before == 0 { Err(Sw::NOT_ENOUGH_MEMORY) } else { Ok(false) }
 }
 
 fn application(w: &mut Writer<'_>, search: &Search<'_>, record: &Record, domain: &[u8]) {

@@ -1,13 +1,21 @@
 //! What the tests of this crate share: memory that can lose power at a commit, a toy application, a card and a host around them.
-#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 #![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 
 use std::collections::BTreeMap;
 
 use huiwan_apdu::{Aid, Command, Ne, Sw};
 use huiwan_card::{
-    Action, Batch, Context, Element, Environment, InstanceId, Interface, Memory, MemoryError, Module, ModuleId,
-    ObjectId, ResponseWriter, Write,
+    Action, Batch, Context, Element, Environment, InstanceId, Interface, Memory, MemoryError, Module,
+    ModuleId, ObjectId, ResponseWriter, Write,
 };
 use huiwan_gp::card::{CardManager, CardProfile, Factory, ModuleEntry, Registry, SLOT_LEN, format};
 use huiwan_gp::host::secure_channel::{AwaitCard, Open};
@@ -66,10 +74,7 @@ impl Memory for MapMemory {
             None => self.objects.keys().next(),
             Some(after) => self
                 .objects
-                .range((
-                    std::ops::Bound::Excluded((after.instance.0, after.id)),
-                    std::ops::Bound::Unbounded,
-                ))
+                .range((std::ops::Bound::Excluded((after.instance.0, after.id)), std::ops::Bound::Unbounded))
                 .next()
                 .map(|(key, _)| key),
         };
@@ -181,10 +186,8 @@ pub fn with_card<M: Memory, T>(
     let entries = [TOY];
     let manager = CardManager::new(profile, &entries);
     let modules: [&dyn Module; 2] = [&manager, &Toy];
-    let mut card = Card {
-        element: Element::new(&modules, Registry::new(profile), memory),
-        random: Seeded::new(1),
-    };
+    let mut card =
+        Card { element: Element::new(&modules, Registry::new(profile), memory), random: Seeded::new(1) };
     card.power_on();
     let result = f(&mut card);
     (card.element.into_memory(), result)

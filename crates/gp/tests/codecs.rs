@@ -1,0 +1,154 @@
+//! Every codec gives back what it was given, and takes arbitrary bytes without a panic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use huiwan_gp::delete::Target;
+use huiwan_gp::get_status::{self, Search};
+use huiwan_gp::initialize_update::Answer;
+use huiwan_gp::install::{Fields, Parameters};
+use huiwan_gp::life_cycle::ContactlessState;
+use huiwan_gp::put_key::{KeyData, KeyType, put_field};
+use huiwan_gp::scp03::{Level, Options, challenge::Counter};
+use huiwan_gp::store_data::Control;
+use huiwan_gp::{key_information, recognition};
+use proptest::prelude::*;
+
+fn bytes(max: usize) -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(any::<u8>(), 0..=max)
+}
+
+fn options() -> impl Strategy<Value = Options> {
+    proptest::sample::select(vec![
+        Options::I00,
+        Options::I10,
+        Options::I20,
+        Options::I30,
+        Options::I60,
+        Options::I70,
+    ])
+}
+
+proptest! {
+    #[test]
+    fn install_fields(
+        load_file in bytes(16), module in bytes(16), instance in bytes(16), privileges in bytes(3),
+        parameters in bytes(100), token in bytes(60),
+    ) {
+        let fields = Fields {
+            load_file: &load_file, module: &module, instance: &instance, privileges: &privileges,
+            parameters: &parameters, token: &token,
+        };
+        let mut out = [0; 300];
+        let raw = fields.write(&mut out).unwrap();
+        prop_assert_eq!(Fields::parse(raw).unwrap(), fields);
+        for cut in 0..raw.len() {
+            prop_assert!(Fields::parse(&raw[..cut]).is_err());
+        }
+    }
+
+    #[test]
+    fn install_parameters(
+        application in bytes(100),
+        contactless in proptest::option::of(proptest::sample::select(vec![
+            ContactlessState::Deactivated, ContactlessState::Activated, ContactlessState::NonActivatable,
+        ])),
+        label in proptest::option::of(bytes(16)),
+        priority in proptest::option::of(any::<u8>()),
+    ) {
+        let parameters =
+            Parameters { application: &application, contactless, label: label.as_deref(), priority };
+        let mut out = [0; 300];
+        let raw = parameters.write(&mut out).unwrap();
+        prop_assert_eq!(Parameters::parse(raw).unwrap(), parameters);
+    }
+
+    #[test]
+    fn initialize_update_answer(
+        key_diversification in any::<[u8; 10]>(), key_version in any::<u8>(), options in options(),
+        card_challenge in any::<[u8; 8]>(), card_cryptogram in any::<[u8; 8]>(), counter in any::<[u8; 3]>(),
+    ) {
+        let counter = options.pseudo_random().then_some(Counter::from_bytes(counter));
+        let answer =
+            Answer { key_diversification, key_version, options, card_challenge, card_cryptogram, counter };
+        let (raw, len) = answer.to_bytes();
+        prop_assert_eq!(Answer::parse(&raw[..len]).unwrap(), answer);
+        for cut in 0..len {
+            prop_assert!(Answer::parse(&raw[..cut]).is_err());
+        }
+        prop_assert!(Answer::parse(&[&raw[..len], &[0]].concat()).is_err());
+    }
+
+    #[test]
+    fn key_fields(
+        version in any::<u8>(), des in any::<bool>(), size in 0..3_usize, cipher in any::<[u8; 32]>(),
+        check_value in any::<[u8; 3]>(),
+    ) {
+        let key_type = if des { KeyType::Des } else { KeyType::Aes };
+        let len = if des { [8, 16, 24][size] } else { [16, 24, 32][size] };
+        let encrypted = if des { &cipher[..len] } else { &cipher[..len.next_multiple_of(16)] };
+        let mut out = [0; 100];
+        out[0] = version;
+        let end = put_field(&mut out, 1, key_type, len, encrypted, &check_value).unwrap();
+        let data = KeyData::parse(&out[..end]).unwrap();
+        prop_assert_eq!(data.version, version);
+        let fields: Vec<_> = data.fields().map(Result::unwrap).collect();
+        prop_assert_eq!(fields.len(), 1);
+        prop_assert_eq!((fields[0].key_type, fields[0].len), (key_type, len));
+        prop_assert_eq!((fields[0].encrypted, fields[0].check_value), (encrypted, &check_value[..]));
+    }
+
+    #[test]
+    fn search_and_delete(prefix in bytes(16), tags in proptest::option::of(bytes(10)), id: Option<u8>, version in any::<u8>()) {
+        let mut out = [0; 64];
+        let search = Search { prefix: &prefix, tags: tags.as_deref() };
+        prop_assert_eq!(Search::parse(search.write(&mut out).unwrap()).unwrap(), Some(search));
+        for target in [Target::Content(&prefix), Target::Key { id, version: Some(version) }] {
+            let mut out = [0; 64];
+            prop_assert_eq!(Target::parse(target.write(&mut out).unwrap()).unwrap(), Some(target));
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes(raw in bytes(80)) {
+        let _ = Fields::parse(&raw);
+        let _ = Parameters::parse(&raw);
+        let _ = Answer::parse(&raw);
+        let _ = Search::parse(&raw);
+        let _ = Target::parse(&raw);
+        let _ = get_status::entries(&raw).take(100).map(|entry| entry.map(|entry| entry.modules().count())).count();
+        let _ = key_information::keys(&raw).map(Iterator::count);
+        let _ = recognition::protocols(&raw).map(Iterator::count);
+        if let Ok(data) = KeyData::parse(&raw) {
+            prop_assert!(data.fields().count() <= raw.len());
+        }
+    }
+}
+
+#[test]
+fn single_bytes() {
+    for byte in 0..=255_u8 {
+        if let Some(control) = Control::from_byte(byte) {
+            assert_eq!(control.byte(), byte);
+        }
+        if let Some(level) = Level::from_byte(byte) {
+            assert_eq!(level.byte(), byte);
+        }
+        if let Some(options) = Options::from_byte(byte) {
+            assert_eq!(options.byte(), byte);
+            // A level needs its options.
+            for level in Level::EVERY {
+                assert_eq!(options.allows(level), level.byte() & 0x30 & !options.r_bits() == 0);
+            }
+        }
+    }
+}
+
+trait RBits {
+    fn r_bits(&self) -> u8;
+}
+
+impl RBits for Options {
+    /// i b6 (20) is level bit 10, i b7 (40) is level bit 20.
+    fn r_bits(&self) -> u8 {
+        (self.byte() & 0x60) >> 1
+    }
+}
