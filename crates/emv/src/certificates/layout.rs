@@ -6,6 +6,9 @@
 //! dynamic (05): 6A 05 01 length ICC-dynamic-data BB…                                               hash(20) BC
 //! ```
 
+use huiwan_crypto::CryptoError;
+use huiwan_crypto::hash::Sha1;
+
 /// First byte of every block.
 pub const HEADER: u8 = 0x6A;
 /// Last byte of every block.
@@ -155,4 +158,56 @@ impl IccFields {
             exponent_len,
         })
     }
+}
+
+/// Lays a block out as long as `block`, the modulus: header, parts, filler, room for the hash, trailer. `[EMV-B2 A2.1]`
+///
+/// # Errors
+/// [`CryptoError`] when the modulus is too short for the parts.
+pub fn lay_out(block: &mut [u8], parts: &[&[u8]]) -> Result<(), CryptoError> {
+    let (header, rest) = block.split_first_mut().ok_or(CryptoError)?;
+    let (trailer, rest) = rest.split_last_mut().ok_or(CryptoError)?;
+    let (mut body, _) = rest.split_last_chunk_mut::<HASH_LEN>().ok_or(CryptoError)?;
+    *header = HEADER;
+    *trailer = TRAILER;
+    for part in parts {
+        let (place, rest) = body.split_at_mut_checked(part.len()).ok_or(CryptoError)?;
+        place.copy_from_slice(part);
+        body = rest;
+    }
+    body.fill(FILLER);
+    Ok(())
+}
+
+/// The hash of a block laid out: over all between header and hash, then `more`.
+///
+/// # Errors
+/// [`CryptoError`] when the block is too short to be one.
+pub fn hash(block: &[u8], more: &[&[u8]]) -> Result<[u8; HASH_LEN], CryptoError> {
+    let [_, body @ .., _] = block else { return Err(CryptoError) };
+    let (body, _) = body.split_last_chunk::<HASH_LEN>().ok_or(CryptoError)?;
+    let mut hash = Sha1::new();
+    hash.update(body);
+    for part in more {
+        hash.update(part);
+    }
+    Ok(hash.finish())
+}
+
+/// Puts the hash into a block laid out; the block is then ready to be signed.
+///
+/// # Errors
+/// [`CryptoError`] when the block is too short to be one.
+pub fn put_hash(block: &mut [u8], hash: &[u8; HASH_LEN]) -> Result<(), CryptoError> {
+    let [_, body @ .., _] = block else { return Err(CryptoError) };
+    *body.split_last_chunk_mut().ok_or(CryptoError)?.1 = *hash;
+    Ok(())
+}
+
+/// What stands before the dynamic data of a dynamic signature.
+///
+/// # Errors
+/// [`CryptoError`] for more than 255 bytes of data.
+pub fn dynamic_head(format: u8, dynamic_data: &[u8]) -> Result<[u8; 3], CryptoError> {
+    Ok([format, SHA1, u8::try_from(dynamic_data.len()).map_err(|_| CryptoError)?])
 }

@@ -57,6 +57,8 @@ pub struct State {
     pub pin_tries: Option<u8>,
     /// The device verified its wearer for this tap.
     pub wearer_verified: bool,
+    /// The card has a key for fDDA; without it no terminal could accept an approval.
+    pub can_sign: bool,
 }
 
 /// What an approval costs.
@@ -131,7 +133,13 @@ pub fn decide(request: &Request, state: &State) -> Decision {
     {
         return online;
     }
-    let debit = if matched { pay(amount, ttq.offline_only(), state) } else { pay_foreign(state) };
+    let debit = if !state.can_sign {
+        None
+    } else if matched {
+        pay(amount, ttq.offline_only(), state)
+    } else {
+        pay_foreign(state)
+    };
     match debit {
         Some(debit) => Decision::Answer { result: Cryptogram::Tc, ctq, debit: Some(debit) },
         None => online,
