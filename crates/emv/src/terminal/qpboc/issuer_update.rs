@@ -80,9 +80,10 @@ impl<'u> Update<'u> {
                 .nth(usize::from(command));
             match found {
                 None => self.note(script, SUCCESSFUL),
+                // What is no command isn't sent.
                 Some(object) => {
-                    if let Some(place) = out.get_mut(..object.value().len()).filter(|place| place.len() >= 4)
-                    {
+                    let place = Command::parse(object.value()).ok().and(out.get_mut(..object.value().len()));
+                    if let Some(place) = place {
                         place.copy_from_slice(object.value());
                         return Next::Send(Phase::Script { script, command }, object.value().len());
                     }
