@@ -74,8 +74,8 @@ impl<S: Suite> Purse<S> {
         let data = self.update_data(cx, cla, command, challenge)?;
         let mut content = [0; 64];
         let len = cx.read(object, &mut content)?.len();
-        let place =
-            content.get_mut(..len).and_then(|content| content.get_mut(at..)).ok_or(Sw::WRONG_OFFSET)?;
+        let place = content.get_mut(..len).and_then(|content| content.get_mut(at..));
+        let place = place.filter(|place| !place.is_empty()).ok_or(Sw::WRONG_OFFSET)?;
         place.get_mut(..data.len()).ok_or(Sw::NOT_ENOUGH_MEMORY)?.copy_from_slice(data);
         let content = content.get(..len).unwrap_or_default();
         self.write(cx, object, content)
