@@ -1,6 +1,7 @@
 //! A small world for the purse's tests: an issuer's keys, one card behind an element, a gate with its PSAM.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part")]
 
+pub mod by_hand;
 pub mod oracle;
 
 use std::collections::BTreeMap;
