@@ -2,6 +2,7 @@
 //!
 //! Layout of one write, also in the journal: `kind(1) ‖ instance(1) ‖ id(2) ‖ length(2) ‖ data`, numbers big endian.
 
+use crate::bytes::copy;
 use crate::memory::{InstanceId, ObjectId};
 
 /// Bytes a write takes in a batch and in the journal besides its data.
@@ -147,7 +148,7 @@ impl<'b> Batch<'b> {
     fn append(&mut self, bytes: &[u8]) {
         let end = self.needed.saturating_add(bytes.len());
         if let Some(space) = self.buffer.get_mut(self.needed..end) {
-            space.copy_from_slice(bytes);
+            copy(space, bytes);
         }
         self.needed = end;
     }

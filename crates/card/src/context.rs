@@ -87,6 +87,9 @@ pub struct Context<'a> {
     pub wearer_verified: bool,
     /// What protected the command before it came here.
     pub protection: Protection,
+    /// For a security domain: the instance whose command this is, when it came by
+    /// [`Action::ToSecurityDomain`](crate::Action::ToSecurityDomain).
+    pub served: Option<InstanceId>,
     /// Random numbers; see also [`random_bytes`](Self::random_bytes).
     pub random: &'a mut dyn Random,
     /// Durable memory of the whole element. A module touches its own objects, and those that their owner shares.

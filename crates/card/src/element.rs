@@ -27,6 +27,7 @@ use huiwan_apdu::{Aid, Class, Command, SecureMessaging, Sw};
 use huiwan_crypto::Random;
 use zeroize::Zeroize;
 
+use crate::bytes::copy;
 use crate::context::{Context, DateTime, Interface, Protection};
 use crate::directory::{Directory, Entry};
 use crate::memory::{InstanceId, Memory};
@@ -163,6 +164,7 @@ struct Callee {
     module: ModuleId,
     aid: Aid,
     protection: Protection,
+    served: Option<InstanceId>,
 }
 
 impl Callee {
@@ -172,6 +174,7 @@ impl Callee {
             module: entry.module,
             aid: entry.aid,
             protection: Protection::default(),
+            served: None,
         }
     }
 }
@@ -417,7 +420,7 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
             0xC0 => Err(Sw::CONDITIONS_NOT_SATISFIED),
             _ => {
                 let space = self.scratch.get_mut(..raw.len()).ok_or(Sw::WRONG_LENGTH)?;
-                space.copy_from_slice(raw);
+                copy(space, raw);
                 self.process(raw.len(), env)
             }
         }
@@ -488,7 +491,7 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
             return Err(Sw::NOT_ENOUGH_MEMORY);
         }
         let (at, end) = (from.saturating_add(7), len.saturating_add(7));
-        self.scratch.get_mut(at..end).ok_or(Sw::NOT_ENOUGH_MEMORY)?.copy_from_slice(command.data());
+        copy(self.scratch.get_mut(at..end).ok_or(Sw::NOT_ENOUGH_MEMORY)?, command.data());
         self.chain = class.chaining().then_some(Chain { header, len });
         self.current.has_data |= len != 0;
         Ok((!class.chaining()).then_some(len))
@@ -546,6 +549,7 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
             now: env.now,
             wearer_verified: self.wearer_verified,
             protection: callee.protection,
+            served: callee.served,
             random: &mut *env.random,
             memory: &mut self.memory,
             directory: &self.directory,

@@ -16,6 +16,7 @@ mod command;
 use huiwan_apdu::Sw;
 
 use crate::batch::{Batch, Write};
+use crate::bytes::copy;
 use crate::memory::{InstanceId, Memory, ObjectId};
 
 pub use access::{Access, Grant};
@@ -160,7 +161,7 @@ impl File<'_> {
         content.fill(0);
         latest(memory, batch, object, content)?;
         let end = offset.saturating_add(data.len());
-        content.get_mut(offset..end).ok_or(Sw::NOT_ENOUGH_MEMORY)?.copy_from_slice(data);
+        copy(content.get_mut(offset..end).ok_or(Sw::NOT_ENOUGH_MEMORY)?, data);
         batch.put(object, content);
         Ok(())
     }
@@ -380,7 +381,7 @@ impl<'a> Files<'a> {
 fn latest(memory: &mut dyn Memory, batch: &Batch<'_>, object: ObjectId, out: &mut [u8]) -> Result<usize, Sw> {
     match batch.get(object) {
         Some(Write::Put(_, data)) => {
-            out.iter_mut().zip(data).for_each(|(to, from)| *to = *from);
+            copy(out, data);
             Ok(data.len().min(out.len()))
         }
         Some(_) => Ok(0),

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod bytes;
 mod context;
 mod directory;
 mod element;

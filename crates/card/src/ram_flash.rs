@@ -6,6 +6,8 @@ use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
 };
 
+use crate::bytes::copy;
+
 /// How a flash operation ends when power is cut in it. After the cut every operation fails until [`RamFlash::power_on`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -221,7 +223,7 @@ impl<const BYTES: usize, const PAGE: usize, const WORD: usize> ReadNorFlash for 
             return Err(RamFlashError::PowerLost);
         }
         check_read(self, offset, out.len())?;
-        out.copy_from_slice(range(&mut self.bytes, offset, out.len())?);
+        copy(out, range(&mut self.bytes, offset, out.len())?);
         Ok(())
     }
 
@@ -261,7 +263,7 @@ impl<const BYTES: usize, const PAGE: usize, const WORD: usize> NorFlash for RamF
         let plan = self.begin()?;
         let target = range(&mut self.bytes, offset, data.len())?;
         match plan.map(|plan| (plan.cut, Chance::new(plan.seed))) {
-            None | Some((Cut::After, _)) => target.copy_from_slice(data),
+            None | Some((Cut::After, _)) => copy(target, data),
             Some((Cut::Before, _)) => {}
             Some((Cut::Prefix, mut chance)) => {
                 let n = chance.below(data.len());

@@ -3,6 +3,8 @@
 use huiwan_apdu::Sw;
 use huiwan_tlv::Writer;
 
+use crate::bytes::copy;
+
 /// Answer data of at most [`capacity`](Self::capacity) bytes. The status word is not part of it.
 #[derive(Debug)]
 pub struct ResponseWriter<'b> {
@@ -29,7 +31,7 @@ impl<'b> ResponseWriter<'b> {
     /// 6F00 when they do not fit; nothing is written.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Sw> {
         let end = self.len.checked_add(bytes.len()).ok_or(Sw::UNKNOWN)?;
-        self.buffer.get_mut(self.len..end).ok_or(Sw::UNKNOWN)?.copy_from_slice(bytes);
+        copy(self.buffer.get_mut(self.len..end).ok_or(Sw::UNKNOWN)?, bytes);
         self.len = end;
         Ok(())
     }

@@ -108,7 +108,7 @@ fn counting_is_before_or_after_when_a_page_is_opened() {
         let command = [0x80, 0x10, 0, 0, 1, 3];
         let operations = flash.operations();
         let (_, next) = send(flash.clone(), &[&command]);
-        if next.operations() - operations > 3 {
+        if next.operations() - operations > 2 {
             cut_everywhere(&flash, &[&command], before_or_after);
             opened += 1;
         }

@@ -4,6 +4,7 @@ use huiwan_apdu::{Command, Sw};
 use zeroize::Zeroize;
 
 use super::{Element, MAX_RESPONSE};
+use crate::bytes::copy;
 use crate::context::Interface;
 use crate::directory::Directory;
 use crate::memory::Memory;
@@ -68,8 +69,8 @@ impl Answer {
         let end = to.saturating_add(2);
         let mut covered = [0; 2];
         if let Some(place) = self.bytes.get_mut(to..end) {
-            covered.copy_from_slice(place);
-            place.copy_from_slice(&sw.value().to_be_bytes());
+            copy(&mut covered, place);
+            copy(place, &sw.value().to_be_bytes());
         }
         self.sent = (from, end);
         covered
@@ -77,7 +78,7 @@ impl Answer {
 
     fn uncover(&mut self, at: usize, covered: [u8; 2]) {
         if let Some(place) = self.bytes.get_mut(at..at.saturating_add(2)) {
-            place.copy_from_slice(&covered);
+            copy(place, &covered);
         }
     }
 }
@@ -99,15 +100,15 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
         let len = self.answer.len;
         match self.current.ne {
             // T=0 sends the answer of a command with data only on GET RESPONSE, whether an Le came along or not.
-            _ if self.speaks_t0() && self.current.has_data => self.deliver(0, 0, sw),
+            ne if self.speaks_t0() && (self.current.has_data || ne.is_none()) => self.deliver(0, 0, sw),
             Some(ne) if self.speaks_t0() && ne != len && len != 0 => {
                 let wrong_le = Sw::wrong_le(short(len));
                 let covered = self.answer.put(0, 0, wrong_le);
                 let repeat = Some(self.current.header);
                 self.pending = Some(Pending { from: 0, covered, sw, channel: self.current.channel, repeat });
             }
-            Some(ne) => self.deliver(0, ne, sw),
-            None => self.deliver(0, 0, sw),
+            // Without an Le no data are expected, but readers leave it out and want them all the same.
+            ne => self.deliver(0, ne.unwrap_or(MAX_RESPONSE), sw),
         }
     }
 

@@ -182,7 +182,8 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
         let entry = self.directory.entry(&mut self.memory, domain)?;
-        let served = Frame::new(Callee::of(&entry), frame.command, frame.base);
+        let callee = Callee { served: Some(frame.instance()), ..Callee::of(&entry) };
+        let served = Frame::new(callee, frame.command, frame.base);
         self.frames.push(served).map_err(|_| Sw::CONDITIONS_NOT_SATISFIED)?;
         let below = self.frames.len().saturating_sub(2);
         if let Some(frame) = self.frames.get_mut(below) {
@@ -211,7 +212,8 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
             Forward::Install { module, instance, aid, len } => {
                 self.check_domain(caller.instance())?;
                 self.check_idle(instance)?;
-                let callee = Callee { instance, module, aid, protection: Protection::default() };
+                let callee =
+                    Callee { instance, module, aid, protection: Protection::default(), served: None };
                 (callee, data(len).end, Call::Install(data(len)))
             }
             Forward::Personalise { to, dgi, len } => {

@@ -7,6 +7,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::forward::Then;
 use super::{Element, Environment, Progress, Turn};
+use crate::bytes::copy;
 use crate::directory::Directory;
 use crate::memory::{InstanceId, Memory, MemoryError, ObjectId};
 use crate::module::Compute;
@@ -112,7 +113,7 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
             return Err(CryptoError);
         }
         let signature = Sm2Private::new(&secret)?.sign(&[self.job_input()], DEFAULT_ID, env.random)?;
-        out.get_mut(..signature.len()).ok_or(CryptoError)?.copy_from_slice(&signature);
+        copy(out.get_mut(..signature.len()).ok_or(CryptoError)?, &signature);
         Ok(signature.len())
     }
 
@@ -137,7 +138,7 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
         let result = result.and_then(|bytes| {
             let place =
                 self.scratch.get_mut(base..).and_then(|own| own.get_mut(..bytes.len())).ok_or(CryptoError)?;
-            place.copy_from_slice(bytes);
+            copy(place, bytes);
             Ok(bytes.len())
         });
         let action = self.top(env, Some(Then::Computed(result)));

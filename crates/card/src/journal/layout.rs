@@ -2,6 +2,7 @@
 
 use embedded_storage::nor_flash::NorFlash;
 
+use crate::bytes::copy;
 use crate::memory::MemoryError;
 
 /// The layout version, in every page.
@@ -142,8 +143,8 @@ pub(super) fn opened_header(sequence: u32, number: u32) -> [u8; 16] {
 fn with_crc(bytes: [u8; 12]) -> [u8; 16] {
     let mut out = [0; 16];
     let (head, tail) = out.split_at_mut(12);
-    head.copy_from_slice(&bytes);
-    tail.copy_from_slice(&crc(&[&bytes]).to_be_bytes());
+    copy(head, &bytes);
+    copy(tail, &crc(&[&bytes]).to_be_bytes());
     out
 }
 
@@ -240,17 +241,16 @@ impl<'f, F: NorFlash> FrameWriter<'f, F> {
     fn write(&mut self, mut bytes: &[u8]) -> Result<(), MemoryError> {
         while !bytes.is_empty() {
             if self.len == 0 && bytes.len() >= self.buffer.len() {
-                let (whole, rest) = bytes.split_at(bytes.len() & !(ALIGN - 1));
-                self.program(whole)?;
-                bytes = rest;
+                let whole = bytes.len() & !(ALIGN - 1);
+                self.program(bytes.get(..whole).unwrap_or_default())?;
+                bytes = bytes.get(whole..).unwrap_or_default();
                 continue;
             }
             let space = self.buffer.get_mut(self.len..).unwrap_or_default();
             let n = space.len().min(bytes.len());
-            let (now, rest) = bytes.split_at(n);
-            space.iter_mut().zip(now).for_each(|(to, from)| *to = *from);
+            copy(space, bytes);
             self.len = self.len.saturating_add(n);
-            bytes = rest;
+            bytes = bytes.get(n..).unwrap_or_default();
             if self.len == self.buffer.len() {
                 self.flush()?;
             }
