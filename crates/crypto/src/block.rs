@@ -94,11 +94,21 @@ pub(crate) trait Cipher {
     fn decrypt_with(&self, f: impl BlockCipherDecClosure<BlockSize = Self::Size>);
 }
 
-/// `to ^= with`, over the length of the shorter.
+/// `to ^= with`. Over a copy of `with`: knowing that the two cannot overlap, the compiler makes it one instruction.
 #[inline(always)]
-pub(crate) fn xor(to: &mut [u8], with: &[u8]) {
-    for (t, w) in to.iter_mut().zip(with) {
-        *t ^= w;
+pub(crate) fn xor<N: ArraySize>(to: &mut Array<u8, N>, with: &Array<u8, N>) {
+    let with = with.clone();
+    for (to, with) in to.iter_mut().zip(&with) {
+        *to ^= with;
+    }
+}
+
+/// Copies the length of the shorter.
+#[inline(always)]
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
+    let len = to.len().min(from.len());
+    if let (Some(to), Some(from)) = (to.get_mut(..len), from.get(..len)) {
+        to.copy_from_slice(from);
     }
 }
 

@@ -90,9 +90,7 @@ pub fn cmac(key: &Aes, parts: &[&[u8]]) -> [u8; 16] {
 /// CMAC of the pieces of a derivation.
 pub(crate) fn cmac_of(key: &Aes, before: &[&[u8]], counter: &[u8], after: &[&[u8]]) -> [u8; 16] {
     let mut chain = Chain::new(&[]);
-    Step::new(&mut chain, before, End::Continue).run(key);
-    Step::new(&mut chain, &[counter], End::Continue).run(key);
-    Step::new(&mut chain, after, End::Cmac).run(key);
+    Step::of_lists(&mut chain, [before, &[counter], after], End::Cmac).run(key);
     chain.into_state()
 }
 

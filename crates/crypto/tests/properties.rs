@@ -1,7 +1,13 @@
 //! What must hold for every input: streaming and one-shot agree, what is encrypted decrypts, what is signed verifies,
 //! wrong lengths are refused. The naive MACs here are a second implementation, written from the standards' formulas on
 //! single blocks (weak witnesses beside `vectors.rs`).
-#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::unwrap_used)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::manual_is_multiple_of,
+    clippy::std_instead_of_core,
+    clippy::unwrap_used
+)]
 
 use huiwan_crypto::mac::{self, Padding};
 use huiwan_crypto::rsa::{RsaPrivate, RsaPublic};

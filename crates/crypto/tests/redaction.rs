@@ -1,5 +1,10 @@
 //! No key prints itself, every key is wiped.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::std_instead_of_core,
+    clippy::unwrap_used
+)]
 
 use huiwan_crypto::mac::{self, Padding};
 use huiwan_crypto::rsa::RsaPrivate;

@@ -1,5 +1,10 @@
 //! What is outside a suite is a defined answer; what is inside is the same as without a suite.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::std_instead_of_core,
+    clippy::unwrap_used
+)]
 
 use huiwan_crypto::mac::{self, Padding};
 use huiwan_crypto::{

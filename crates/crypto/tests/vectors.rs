@@ -1,5 +1,10 @@
 //! Every public number of plain cryptography, and the signatures and certificates of real cards.
-#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::unwrap_used)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::std_instead_of_core,
+    clippy::unwrap_used
+)]
 
 use huiwan_crypto::mac::{self, Padding};
 use huiwan_crypto::rsa::{RsaPrivate, RsaPublic};

@@ -7,14 +7,15 @@ use cipher::{BlockCipherEncBackend, BlockCipherEncClosure, BlockSizeUser};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::Padding;
-use crate::block::{Cipher, xor};
+use crate::block::{Cipher, copy, xor};
 
 /// A CBC-MAC under way: the chaining value, and up to one block held back until more or the end comes.
-/// Of 8-byte blocks the first half of each array is used.
+///
+/// Blocks are kept as integers in memory order, wiped at one stroke; of 8-byte blocks the first half is used.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct Chain {
-    state: [u8; 16],
-    held: [u8; 16],
+    state: u128,
+    held: u128,
     held_len: usize,
 }
 
@@ -23,8 +24,8 @@ impl Chain {
     #[inline]
     pub(super) fn new(iv: &[u8]) -> Self {
         let mut state = [0; 16];
-        xor(&mut state, iv);
-        Self { state, held: [0; 16], held_len: 0 }
+        copy(&mut state, iv);
+        Self { state: u128::from_ne_bytes(state), held: 0, held_len: 0 }
     }
 
     pub(super) fn held_len(&self) -> usize {
@@ -32,11 +33,11 @@ impl Chain {
     }
 
     pub(super) fn into_state(self) -> [u8; 16] {
-        self.state
+        self.state.to_ne_bytes()
     }
 
     pub(super) fn into_half(self) -> [u8; 8] {
-        let [s0, s1, s2, s3, s4, s5, s6, s7, ..] = self.state;
+        let [s0, s1, s2, s3, s4, s5, s6, s7, ..] = self.into_state();
         [s0, s1, s2, s3, s4, s5, s6, s7]
     }
 }
@@ -63,7 +64,8 @@ pub(super) enum End {
 /// One step of a MAC: pieces of the message to take in, and what comes after them.
 pub struct Step<'a> {
     chain: &'a mut Chain,
-    parts: &'a [&'a [u8]],
+    /// Usually all parts are in the first list.
+    parts: [&'a [&'a [u8]]; 3],
     end: End,
 }
 
@@ -76,6 +78,12 @@ impl fmt::Debug for Step<'_> {
 impl<'a> Step<'a> {
     #[inline]
     pub(super) fn new(chain: &'a mut Chain, parts: &'a [&'a [u8]], end: End) -> Self {
+        Self::of_lists(chain, [parts, &[], &[]], end)
+    }
+
+    /// A step over three lists of pieces, one after the other.
+    #[inline]
+    pub(super) fn of_lists(chain: &'a mut Chain, parts: [&'a [&'a [u8]]; 3], end: End) -> Self {
         Self { chain, parts, end }
     }
 
@@ -105,7 +113,7 @@ impl<N: ArraySize> BlockCipherEncClosure for Sized<'_, N> {
             backend.encrypt_block_inplace(&mut subkey);
         }
         let mut running = Running::<N>::load(chain);
-        for part in parts {
+        for part in parts.into_iter().flatten() {
             running.absorb(backend, part);
         }
         running.end(backend, end, subkey);
@@ -124,22 +132,48 @@ impl<N: ArraySize> Running<N> {
     #[inline(always)]
     pub(super) fn load(chain: &Chain) -> Self {
         let mut this = Self { state: Array::default(), held: Array::default(), held_len: chain.held_len };
-        xor(&mut this.state, &chain.state);
-        xor(&mut this.held, &chain.held);
+        copy(&mut this.state, &chain.state.to_ne_bytes());
+        copy(&mut this.held, &chain.held.to_ne_bytes());
         this
     }
 
     #[inline(always)]
     pub(super) fn store(&self, chain: &mut Chain) {
-        *chain = Chain { state: [0; 16], held: [0; 16], held_len: self.held_len };
-        xor(&mut chain.state, &self.state);
-        xor(&mut chain.held, &self.held);
+        let (mut state, mut held) = ([0; 16], [0; 16]);
+        copy(&mut state, &self.state);
+        copy(&mut held, &self.held);
+        chain.state = u128::from_ne_bytes(state);
+        chain.held = u128::from_ne_bytes(held);
+        chain.held_len = self.held_len;
     }
 
+    /// Takes in one block that is known not to be the last, while nothing is held back.
     #[inline(always)]
-    fn block<B: BlockCipherEncBackend<BlockSize = N>>(&mut self, backend: &B, block: &[u8]) {
-        xor(&mut self.state, block);
-        backend.encrypt_block_inplace(&mut self.state);
+    pub(super) fn block<B: BlockCipherEncBackend<BlockSize = N>>(
+        &mut self,
+        backend: &B,
+        block: &Array<u8, N>,
+    ) {
+        let mut state = self.state.clone();
+        xor(&mut state, block);
+        backend.encrypt_block_inplace(&mut state);
+        self.state = state;
+    }
+
+    /// How many bytes are missing to a whole block held back; none when nothing is held.
+    #[inline(always)]
+    pub(super) fn missing(&self) -> usize {
+        if self.held_len == 0 { 0 } else { N::USIZE.saturating_sub(self.held_len) }
+    }
+
+    /// Takes in the block held back, if it is whole: it is known not to be the last.
+    #[inline(always)]
+    pub(super) fn release<B: BlockCipherEncBackend<BlockSize = N>>(&mut self, backend: &B) {
+        if self.held_len == N::USIZE {
+            let held = self.held.clone();
+            self.block(backend, &held);
+            self.held_len = 0;
+        }
     }
 
     /// Takes bytes in; the last block, whole or not, is held back.
@@ -149,9 +183,7 @@ impl<N: ArraySize> Running<N> {
         if self.held_len > 0 {
             let Some((_, room)) = self.held.split_at_mut_checked(self.held_len) else { return };
             let (head, more) = rest.split_at_checked(room.len()).unwrap_or((rest, &[]));
-            for (r, h) in room.iter_mut().zip(head) {
-                *r = *h;
-            }
+            copy(room, head);
             if more.is_empty() {
                 self.held_len = self.held_len.saturating_add(head.len());
                 return;
@@ -168,9 +200,7 @@ impl<N: ArraySize> Running<N> {
         for block in blocks {
             self.block(backend, block);
         }
-        for (h, l) in self.held.iter_mut().zip(last) {
-            *h = *l;
-        }
+        copy(&mut self.held, last);
         self.held_len = last.len();
     }
 
@@ -207,11 +237,7 @@ impl<N: ArraySize> Running<N> {
     fn pad_and_add<B: BlockCipherEncBackend<BlockSize = N>>(&mut self, backend: &B, padding: Padding) {
         match padding {
             Padding::Method2 => {
-                if self.held_len == N::USIZE {
-                    let held = self.held.clone();
-                    self.block(backend, &held);
-                    self.held_len = 0;
-                }
+                self.release(backend);
                 self.mark_end();
             }
             Padding::Method1 | Padding::None => self.clear_from_end(),

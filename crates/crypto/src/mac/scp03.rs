@@ -13,7 +13,7 @@ use crate::{Aes, BlockKey, CryptoError, mac};
 /// `after` [GPC-D 6.2.4, 6.2.6].
 ///
 /// The same as [`BlockKey::encrypt_cbc`] and [`mac::cmac`] one after the other, in about the time of the longer of the
-/// two: the MAC runs one block behind the encryption, and a processor works on both.
+/// two: the MAC runs a little behind the encryption, and a processor works on both.
 ///
 /// # Errors
 /// [`CryptoError`] when `data` is not whole blocks; it is then unchanged.
@@ -102,12 +102,34 @@ impl<E: BlockCipherEncBackend<BlockSize = U16>> BlockCipherEncClosure for Inner<
             mac.absorb(authentication, part);
         }
         let mut cipher = Array(*iv);
-        for block in blocks {
+        let mut encrypt = |block: &mut Block16| {
             xor(&mut cipher, block);
             self.encryption.encrypt_block_inplace(&mut cipher);
             *block = cipher;
-            mac.absorb(authentication, &cipher);
+        };
+        // The MAC's blocks lie across those of the encryption, from `start` on.
+        let start = mac.missing();
+        let mut taken = 0;
+        if let [first, second, _, ..] = blocks {
+            encrypt(first);
+            mac.absorb(authentication, first.get(..start).unwrap_or_default());
+            encrypt(second);
+            mac.release(authentication);
+            taken = start;
+            for i in 2..blocks.len() {
+                blocks.get_mut(i).map(&mut encrypt);
+                let bytes = Block16::slice_as_flattened(blocks);
+                let end = taken.saturating_add(16);
+                if let Some(block) = bytes.get(taken..end).and_then(Block16::slice_as_array) {
+                    mac.block(authentication, block);
+                    taken = end;
+                }
+            }
+        } else {
+            blocks.iter_mut().for_each(encrypt);
         }
+        let rest = Block16::slice_as_flattened(blocks).get(taken..).unwrap_or_default();
+        mac.absorb(authentication, rest);
         for part in after {
             mac.absorb(authentication, part);
         }
