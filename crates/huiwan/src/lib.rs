@@ -1,3 +1,10 @@
 //! The payment wristband put together: secure element, TSM session, phone relay and annotated trace.
+//!
+//! Where is what:
+//! - [`element`]: the card manager, payment environment, bank card and transit card on one element
+//! - [`relay`]: what phone and band say to each other over the link
 #![no_std]
 #![forbid(unsafe_code)]
+
+pub mod element;
+pub mod relay;

@@ -1,0 +1,107 @@
+//! The wristband's secure element: card manager, payment environment, bank card and transit card on one
+//! [`Element`], with the card manager's registry as its directory.
+//!
+//! Every module is code without state, so one list serves any number of elements. A blank element holds the
+//! card manager alone; the others are installed from it over the air.
+//!
+//! ```
+//! use huiwan::element::{Modules, SecureElement};
+//! use huiwan_gp::card::{CardProfile, Factory, Registry, format};
+//!
+//! # use huiwan_card::{Environment, Interface, Journal, RamFlash};
+//! # let mut random = huiwan_testkit::rng::Seeded::new(1);
+//! # let mut memory: Journal<RamFlash<65536>, 256> = Journal::format(RamFlash::new()).unwrap();
+//! format(&mut memory, &Factory::TEST)?;
+//! let modules = Modules::default();
+//! let list = modules.list();
+//! let mut element = SecureElement::new(&list, Registry::new(&CardProfile::DEFAULT), memory);
+//! let mut environment = Environment { random: &mut random, now: None };
+//! element.power_on(Interface::Contactless, &mut environment);
+//! let answer = element.exchange(&[0x00, 0xA4, 0x04, 0x00, 0x00], &mut environment);
+//! assert!(answer.ends_with(&[0x90, 0x00]));
+//! # Ok::<(), huiwan_card::MemoryError>(())
+//! ```
+
+use huiwan_apdu::Aid;
+use huiwan_card::{Element, Module, ModuleId};
+use huiwan_crypto::International;
+use huiwan_emv::card::ppse::Ppse;
+use huiwan_emv::card::qpboc::{self, Qpboc};
+use huiwan_gp::card::{CardManager, CardProfile, ModuleEntry, Registry};
+use huiwan_purse::profile::Profile;
+use huiwan_purse::card::Purse;
+
+/// Instances an element keeps volatile state for: the card manager and seven applications.
+pub const SLOTS: usize = 8;
+/// Bytes of volatile state of one instance: what the hungriest of the modules needs.
+pub const SLOT: usize =
+    longest(&[huiwan_gp::card::SLOT_LEN, huiwan_purse::card::VOLATILE_LEN, qpboc::session::SLOT]);
+/// Bytes of scratch all instances share.
+pub const SCRATCH: usize = 1024;
+
+/// The wristband's secure element over any durable memory.
+pub type SecureElement<'m, M> = Element<'m, M, Registry<'m>, SLOTS, SLOT, SCRATCH>;
+
+const fn longest(mut lengths: &[usize]) -> usize {
+    let mut longest = 0;
+    while let [first, rest @ ..] = lengths {
+        if *first > longest {
+            longest = *first;
+        }
+        lengths = rest;
+    }
+    longest
+}
+
+/// The executable load file the built-in modules count as part of. Its first byte marks an AID nobody
+/// registered. [ISO 7816-5 5.2]
+pub const LOAD_FILE: Aid = Aid::from_array(*b"\xF0HUIWAN\x00");
+/// Module AID of the payment environment; its instance is `2PAY.SYS.DDF01`.
+pub const PPSE_MODULE: Aid = Aid::from_array(*b"\xF0HUIWAN\x01");
+/// Module AID of the bank card.
+pub const PAYMENT_MODULE: Aid = Aid::from_array(*b"\xF0HUIWAN\x02");
+/// Module AID of the transit card.
+pub const PURSE_MODULE: Aid = Aid::from_array(*b"\xF0HUIWAN\x03");
+
+/// What the card manager can install, in the order of [`Modules::list`].
+pub const MODULE_ENTRIES: [ModuleEntry; 3] = [
+    ModuleEntry { load_file: LOAD_FILE, module: PPSE_MODULE, id: ModuleId(1) },
+    ModuleEntry { load_file: LOAD_FILE, module: PAYMENT_MODULE, id: ModuleId(2) },
+    ModuleEntry { load_file: LOAD_FILE, module: PURSE_MODULE, id: ModuleId(3) },
+];
+
+/// The code of a wristband.
+#[derive(Debug)]
+pub struct Modules<'a> {
+    manager: CardManager<'a>,
+    ppse: Ppse,
+    payment: Qpboc,
+    purse: Purse<International>,
+}
+
+impl<'a> Modules<'a> {
+    /// Modules with these choices. The card manager has to be module 0 of `card`.
+    #[must_use]
+    pub const fn new(card: &'a CardProfile, payment: qpboc::Profile, purse: Profile) -> Self {
+        Self {
+            manager: CardManager::new(card, &MODULE_ENTRIES),
+            ppse: Ppse,
+            payment: Qpboc { profile: payment },
+            purse: Purse::new(purse),
+        }
+    }
+
+    /// The list an element takes.
+    #[must_use]
+    pub const fn list(&self) -> [&dyn Module; 4] {
+        [&self.manager, &self.ppse, &self.payment, &self.purse]
+    }
+}
+
+impl Default for Modules<'static> {
+    /// The card manager, quickPass and JT/T 978 as their crates' defaults have them.
+    fn default() -> Self {
+        const CARD: &CardProfile = &CardProfile::DEFAULT;
+        Self::new(CARD, qpboc::Profile::default(), Profile::JTT_978)
+    }
+}
