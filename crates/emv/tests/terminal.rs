@@ -806,6 +806,22 @@ fn the_issuer_s_answer_reaches_the_card() {
 }
 
 #[test]
+fn both_sides_announce_the_second_tap() {
+    let announced = |ttq: Ttq, ctq: &str, rule: bool| {
+        let steps = opening_with(
+            if ttq == UPDATE_TTQ { "36008080" } else { "36000080" },
+            gpo(ARQC, &[(0x9F6C, ctq)]),
+        );
+        tap_with(steps, ttq, |c, _| c.rules.ctq_issuer_update = rule).issuer_update
+    };
+    assert!(announced(UPDATE_TTQ, "0040", true));
+    assert!(!announced(UPDATE_TTQ, "0000", true));
+    assert!(announced(UPDATE_TTQ, "0000", false));
+    assert!(!announced(TTQ, "0040", true));
+    assert!(!announced(TTQ, "0040", false));
+}
+
+#[test]
 fn issuer_updates_that_fail() {
     let (outcome, results) = update(ARPC, "7C00", vec![(SELECT_DEBIT.to_owned(), hex("6A82"))]);
     assert_eq!(outcome.verdict, Verdict::IssuerUpdated);

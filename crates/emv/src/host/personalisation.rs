@@ -245,7 +245,6 @@ pub fn prepare<'o>(
     writer.put(Tag::new(0x5F24), &holder.expiry.to_bcd());
     writer.put(Tag::new(0x5F25), &holder.effective.to_bcd());
     writer.put(Tag::new(0x5F28), &profile.country);
-    writer.put(Tag::new(0x5F34), &[holder.card.sequence]);
     writer.put(Tag::new(0x9F07), &profile.usage);
     writer.put(Tag::new(0x9F08), &profile.version);
     let static_data = &*writer.finish()?;

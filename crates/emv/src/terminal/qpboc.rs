@@ -341,6 +341,8 @@ impl<'k> Kernel<'k> {
             oda: Oda::NotPerformed,
             restrictions: Restrictions::default(),
             cash_barred: self.cash_barred(ctq.unwrap_or_default()),
+            issuer_update: self.terminal.ttq.issuer_update()
+                && (ctq.is_some_and(Ctq::issuer_update) || !self.configuration.rules.ctq_issuer_update),
         };
         if kind == Cryptogram::Aac {
             return Ok(facts);

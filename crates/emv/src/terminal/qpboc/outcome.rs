@@ -20,6 +20,8 @@ pub(super) struct Facts {
     pub(super) restrictions: Restrictions,
     /// The transaction is of a kind that CTQ 1.3 to 1.1 keep from contactless.
     pub(super) cash_barred: bool,
+    /// Both sides take the issuer's answer in a second tap.
+    pub(super) issuer_update: bool,
 }
 
 /// Where the transaction goes before the cardholder is looked at.
@@ -85,7 +87,6 @@ pub(super) fn decide(facts: &Facts) -> Outcome {
         (Verdict::OnlineRequest, Cvm::OnlinePin) => Message::EnterPin,
         _ => outcome.message,
     };
-    outcome.issuer_update =
-        verdict == Verdict::OnlineRequest && ttq.issuer_update() && ctq.is_some_and(Ctq::issuer_update);
+    outcome.issuer_update = verdict == Verdict::OnlineRequest && facts.issuer_update;
     outcome
 }

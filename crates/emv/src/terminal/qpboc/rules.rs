@@ -30,6 +30,9 @@ pub struct Rules {
     pub fdda_v01_from: u16,
     /// CTQ 1.3 to 1.1 (cash, cashback, ATM) mean what they mean at Visa.
     pub ctq_cash_bits: bool,
+    /// A card announces by CTQ 2.7 that it takes the issuer's answer in a second tap (from Visa's sources); else TTQ 3.8
+    /// is enough.
+    pub ctq_issuer_update: bool,
     /// 9F34 by method.
     pub cvm_results: CvmResultRules,
     /// The most records an AFL may list.
@@ -93,6 +96,7 @@ impl Rules {
         fdda_format: FddaFormat::Pboc,
         fdda_v01_from: 0x0030,
         ctq_cash_bits: false,
+        ctq_issuer_update: true,
         cvm_results: CvmResultRules::EMV,
         records_max: 32,
         recovery_window_ms: 30_000,

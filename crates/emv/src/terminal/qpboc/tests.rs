@@ -139,6 +139,7 @@ const PASSED: Facts = Facts {
     oda: Oda::Passed,
     restrictions: Restrictions { expired: false, on_exception_file: false },
     cash_barred: false,
+    issuer_update: false,
 };
 const ONLINE: Facts = Facts { kind: Arqc, oda: Oda::NotPerformed, ..PASSED };
 const OFFLINE_ONLY: Ttq = Ttq([0x2A, 0x00, 0x00, 0x00]);
@@ -238,11 +239,10 @@ fn messages_follow_verdict_and_method() {
 }
 
 #[test]
-fn issuer_update_needs_both_bits_and_an_online_request() {
-    let both = Facts { ttq: ALL.with_issuer_update(true), ctq: ctq(0, 0x40), ..ONLINE };
+fn issuer_update_needs_an_online_request() {
+    let both = Facts { issuer_update: true, ..ONLINE };
     assert!(decide(&both).issuer_update);
-    assert!(!decide(&Facts { ttq: ALL, ..both }).issuer_update);
-    assert!(!decide(&Facts { ctq: ctq(0, 0), ..both }).issuer_update);
+    assert!(!decide(&ONLINE).issuer_update);
     assert!(!decide(&Facts { kind: Tc, oda: Oda::Passed, ..both }).issuer_update);
 }
 
