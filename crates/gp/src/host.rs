@@ -1,6 +1,26 @@
 //! The host side: secure channels, a key store behind a trait, and a manager that carries out whole tasks on a card.
+//!
+//! - [`secure_channel`]: handshake and session, for those who hold the keys themselves
+//! - [`key_store`]: every secret operation as a request and an answer, so that an HSM fits
+//! - [`manager`]: open, list, install, personalise, put keys, change states, delete
+//! - [`fault`]: what went wrong, in words
 
+mod delete;
+pub mod fault;
+mod install;
 pub mod key_store;
+mod list;
+pub mod manager;
+mod open;
+mod personalise;
+mod put_keys;
 pub mod secure_channel;
+mod set_status;
 
+pub use fault::{Fault, FaultKind, Stage};
+pub use install::Install;
 pub use key_store::{KeyAnswer, KeyError, KeyRef, KeyRequest, KeyStore, SessionId, SoftKeyStore};
+pub use manager::{Input, Job, Manager, Misuse, OpenChannel, Outcome, Step};
+pub use personalise::{Grouping, Personalise};
+pub use put_keys::PutKeys;
+pub use set_status::{Irrevocable, Transition};

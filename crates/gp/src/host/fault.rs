@@ -1,0 +1,252 @@
+//! Why a task failed, in words: what happened, what it likely means, what is safe to do.
+
+use core::fmt;
+
+use huiwan_apdu::Sw;
+
+use super::key_store::KeyError;
+
+/// Where a task was when it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stage {
+    /// SELECT.
+    Select,
+    /// INITIALIZE UPDATE.
+    InitializeUpdate,
+    /// EXTERNAL AUTHENTICATE.
+    ExternalAuthenticate,
+    /// GET DATA.
+    GetData,
+    /// GET STATUS.
+    GetStatus,
+    /// INSTALL.
+    Install,
+    /// INSTALL [for personalization].
+    InstallForPersonalization,
+    /// STORE DATA of a data grouping.
+    StoreData {
+        /// Its place in the script, from 0.
+        index: usize,
+        /// Its identifier.
+        id: u16,
+    },
+    /// PUT KEY.
+    PutKey,
+    /// DELETE.
+    Delete,
+    /// SET STATUS.
+    SetStatus,
+    /// A command of the caller's.
+    Command,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Select => f.write_str("select"),
+            Self::InitializeUpdate => f.write_str("initialize update"),
+            Self::ExternalAuthenticate => f.write_str("external authenticate"),
+            Self::GetData => f.write_str("get data"),
+            Self::GetStatus => f.write_str("get status"),
+            Self::Install => f.write_str("install"),
+            Self::InstallForPersonalization => f.write_str("install for personalization"),
+            Self::StoreData { index, id } => write!(f, "store data of grouping {id:04X} (number {index})"),
+            Self::PutKey => f.write_str("put key"),
+            Self::Delete => f.write_str("delete"),
+            Self::SetStatus => f.write_str("set status"),
+            Self::Command => f.write_str("command"),
+        }
+    }
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// The card refused with this status word.
+    Status(Sw),
+    /// The card's answer cannot be read; which part.
+    Malformed(&'static str),
+    /// The key store refused.
+    Key(KeyError),
+    /// The card is gone.
+    CardLost,
+    /// The task needs an open channel.
+    NoChannel,
+    /// Data do not fit one command, or a grouping is over 512 bytes.
+    TooLong,
+    /// The card stored keys with other check values than were sent.
+    CheckValues,
+    /// There is a key set of the new version already.
+    VersionTaken(u8),
+}
+
+/// A failed task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// Where.
+    pub stage: Stage,
+    /// What.
+    pub kind: FaultKind,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.stage)?;
+        match self.kind {
+            FaultKind::Status(sw) => write!(f, "card answered {sw}"),
+            FaultKind::Malformed(what) => write!(f, "card's {what} cannot be read"),
+            FaultKind::Key(error) => write!(f, "{error}"),
+            FaultKind::CardLost => f.write_str("card is gone"),
+            FaultKind::NoChannel => f.write_str("no secure channel is open"),
+            FaultKind::TooLong => f.write_str("data are too long"),
+            FaultKind::CheckValues => f.write_str("card reports other key check values"),
+            FaultKind::VersionTaken(version) => write!(f, "key version {version:02X} is there already"),
+        }?;
+        let advice = self.advice();
+        write!(f, "; {}; {}", advice.likely, advice.safe)
+    }
+}
+
+impl core::error::Error for Fault {}
+
+/// What a fault likely means and what is safe to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Advice {
+    /// The likely cause.
+    pub likely: &'static str,
+    /// What does no harm.
+    pub safe: &'static str,
+}
+
+const fn advice(likely: &'static str, safe: &'static str) -> Advice {
+    Advice { likely, safe }
+}
+
+impl Fault {
+    /// Cause and remedy in words.
+    #[must_use]
+    pub const fn advice(&self) -> Advice {
+        match self.kind {
+            FaultKind::Status(sw) => self.status_advice(sw.value()),
+            FaultKind::Malformed(_) => advice(
+                "this card deviates from the specification or speaks another protocol version",
+                "nothing was changed by reading; look at the answer before anything else is sent",
+            ),
+            FaultKind::Key(KeyError::CardCryptogram) => advice(
+                "wrong keys, wrong key version or wrong derivation for this card",
+                "nothing was sent that counts as a failed attempt; check the key reference before the next try",
+            ),
+            FaultKind::Key(KeyError::NotAuthentic) => advice(
+                "the response was changed on its way, or the card lost the session",
+                "open a new channel and read the card's state; do not assume that the command failed",
+            ),
+            FaultKind::Key(_) => advice(
+                "the key store is not set up for this card or not reachable",
+                "the card was not touched by this; repair the store and start the task again",
+            ),
+            FaultKind::CardLost => advice(
+                "the card left the reader or the link broke",
+                "read the card's state, then repeat the task; a change was made whole or not at all",
+            ),
+            FaultKind::NoChannel => advice("open has not been done or failed", "open a channel first"),
+            FaultKind::TooLong => advice(
+                "the data or their protection do not fit this security level",
+                "nothing was sent; shorten or split the data",
+            ),
+            FaultKind::CheckValues => advice(
+                "the new keys arrived damaged or under a wrong data encryption key",
+                "the old keys still work: open with them and delete the new version",
+            ),
+            FaultKind::VersionTaken(_) => advice(
+                "an earlier change of keys got further than its journal says",
+                "try to open with the new keys; if that works, only the removal of the old ones is left",
+            ),
+        }
+    }
+
+    const fn status_advice(&self, sw: u16) -> Advice {
+        match (self.stage, sw) {
+            (Stage::Select, 0x6A82 | 0x6A81) => advice(
+                "the application is not on the card, locked, or the card itself is locked",
+                "select the issuer security domain and list the registry",
+            ),
+            (Stage::InitializeUpdate, 0x6A88) => {
+                advice("there is no key set of this version", "read the key information template (E0)")
+            }
+            (Stage::InitializeUpdate, 0x6985) => advice(
+                "the sequence counter of this key set is at its end, or the card is terminated",
+                "read the card's life cycle; another key set still opens a channel",
+            ),
+            (Stage::InitializeUpdate, 0x6982 | 0x6983) => advice(
+                "the card limits failed attempts",
+                "stop and find the right keys before any further attempt",
+            ),
+            (Stage::ExternalAuthenticate, 0x6300) => advice(
+                "the card does not accept the host cryptogram although its own was right",
+                "do not repeat blindly: cards may count this; compare key version and protocol options",
+            ),
+            (Stage::ExternalAuthenticate, 0x6985) => advice(
+                "the card wants a higher security level in its life cycle state",
+                "open with command MACs at least",
+            ),
+            (Stage::Install, 0x6985) => advice(
+                "an application of this AID exists, or the application refuses its parameters",
+                "list the registry; an existing instance can be used or deleted",
+            ),
+            (Stage::Install | Stage::InstallForPersonalization | Stage::SetStatus, 0x6A88) => {
+                advice("no such module or application", "list load files with modules, and applications")
+            }
+            (Stage::Install | Stage::StoreData { .. } | Stage::PutKey, 0x6A84) => advice(
+                "the card's memory is full",
+                "delete what is not needed; nothing was stored by this command",
+            ),
+            (Stage::StoreData { .. }, 0x6A80) => advice(
+                "the application refuses this grouping: its content, its length or its order",
+                "start the personalisation again from the first grouping after correcting the script",
+            ),
+            (Stage::StoreData { .. }, 0x6A88) => advice(
+                "the application does not know this grouping",
+                "leave it out of the script, or personalise another application",
+            ),
+            (Stage::PutKey, 0x6982) => advice(
+                "a key check value did not match: wrong data encryption key",
+                "no key was changed; compare the data encryption key of the card with the store's",
+            ),
+            (Stage::PutKey, 0x6A80 | 0x6A88 | 0x9484 | 0x9485) => advice(
+                "the card refuses this key type, length or version",
+                "no key was changed; read the key information template (E0)",
+            ),
+            (Stage::SetStatus, 0x6A80) => advice(
+                "the card is in this state already or may not go there from its present one",
+                "read the present state with a listing",
+            ),
+            (Stage::Delete, 0x6985) => advice(
+                "the object is in use: selected, serving this session, or referenced by others",
+                "close other channels and delete what depends on it first",
+            ),
+            (_, 0x6982) => advice(
+                "the card ended the session: protection was wrong or missing",
+                "open a new channel; the command was not executed",
+            ),
+            (_, 0x6581) => advice(
+                "the card's memory failed",
+                "read the card's state before anything else; do not terminate the card",
+            ),
+            (_, 0x6985) => advice(
+                "the card's life cycle or the order of commands does not allow this",
+                "read the card's life cycle with a listing; a locked card can be unlocked",
+            ),
+            (_, 0x6D00 | 0x6E00 | 0x6881) => advice(
+                "another application is selected, or this card lacks the command",
+                "select the security domain and try once more",
+            ),
+            (_, 0x6A86) => advice(
+                "this card does not offer this variant of the command",
+                "nothing was changed; look at the card's profile",
+            ),
+            _ => advice("the card has its own reason", "read the card's state before the next change"),
+        }
+    }
+}

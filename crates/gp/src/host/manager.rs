@@ -1,0 +1,517 @@
+//! A manager that carries out whole tasks on one card: sans-IO, one [`Job`] at a time.
+//!
+//! ```text
+//! Start(job) ─▶ Key(wrap) ─▶ Send ─▶ (card) ─▶ Key(unwrap) ─▶ … ─▶ Answer / Stored ─▶ … ─▶ Done
+//! ```
+//! The caller carries [`Step::Send`] to the card (hiding 61xx and 6Cxx, as `huiwan_apdu::exchange` does) and gives its answer back as
+//! [`Input::Response`]; takes [`Step::Key`] to a [`KeyStore`](super::KeyStore) and gives its answer back as [`Input::Key`]; and goes on
+//! after [`Step::Answer`] and [`Step::Stored`] with [`Input::Continue`]. Nothing here waits, so one thread can manage many cards.
+
+use core::fmt;
+
+use huiwan_apdu::{Aid, Command, Ne, Response, Sw};
+use huiwan_tlv::Tag;
+
+use super::fault::{Fault, FaultKind, Stage};
+use super::install::Install;
+use super::key_store::{KeyAnswer, KeyError, KeyRef, KeyRequest, OpenRequest, SessionId};
+use super::list::Listing;
+use super::open::Opening;
+use super::personalise::{Personalise, Storing};
+use super::put_keys::{PutKeys, Rotating};
+use super::set_status::Transition;
+use super::{delete, install, set_status};
+use crate::delete::Target;
+use crate::get_status::Scope;
+use crate::scp03::{CHALLENGE_LEN, Level};
+
+/// Output buffer that is enough for every step.
+pub const OUT_LEN: usize = 640;
+
+/// A task.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Job<'j> {
+    /// Select and open a secure channel. A session that was open is forgotten.
+    Open(OpenChannel),
+    /// Forget the session.
+    Close,
+    /// Read one data object; [`Step::Answer`] brings it. 6A88 is an answer too: optional data is optional.
+    GetData(Tag),
+    /// Read a part of the registry; [`Step::Answer`] brings one page after another for [`crate::get_status::entries`].
+    List {
+        /// Which part.
+        scope: Scope,
+        /// AID or its beginning; empty for all.
+        prefix: &'j [u8],
+    },
+    /// Install an application.
+    Install(Install<'j>),
+    /// Make an installed application selectable.
+    MakeSelectable(Aid),
+    /// Personalise an application, or the domain itself, from a script of data groupings.
+    Personalise(Personalise<'j>),
+    /// Bring a new key set to the card, prove that it works, and only then remove the old one.
+    PutKeys(PutKeys),
+    /// Change a life cycle state.
+    SetStatus(Transition),
+    /// Delete an application or a key set. What is not there counts as deleted.
+    Delete(Target<'j>),
+    /// Send any plain command through the channel; [`Step::Answer`] brings whatever the card says.
+    Command(&'j [u8]),
+}
+
+/// How to open a secure channel.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenChannel {
+    /// What to select; `None` for the card's default, the issuer security domain.
+    pub aid: Option<Aid>,
+    /// Key version; 00 for the card's first choice.
+    pub key_version: u8,
+    /// The card's keys in the key store.
+    pub key: KeyRef,
+    /// Security level.
+    pub level: Level,
+    /// Fresh random bytes.
+    pub host_challenge: [u8; CHALLENGE_LEN],
+}
+
+/// What goes into a step.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Input<'a, 'j> {
+    /// Start a task; the one before must be done.
+    Start(Job<'j>),
+    /// The card's answer to [`Step::Send`]: data ‖ SW.
+    Response(&'a [u8]),
+    /// The key store's answer to [`Step::Key`].
+    Key(KeyAnswer<'a>),
+    /// Go on after [`Step::Answer`] or [`Step::Stored`].
+    Continue,
+    /// The card is gone.
+    CardLost,
+}
+
+/// What comes out of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+#[non_exhaustive]
+pub enum Step<'o> {
+    /// Send this to the card.
+    Send(&'o [u8]),
+    /// Ask the key store.
+    Key(KeyRequest<'o>),
+    /// Data the task was for.
+    Answer {
+        /// Plain response data.
+        data: &'o [u8],
+        /// Status word.
+        sw: Sw,
+    },
+    /// A data grouping of the script is on the card.
+    Stored {
+        /// Its place in the script, from 0.
+        index: usize,
+        /// Its identifier.
+        id: u16,
+    },
+    /// The task is over.
+    Done(Outcome),
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// As wanted.
+    Complete,
+    /// Not as wanted, with the reason and what is safe to do.
+    Fault(Fault),
+}
+
+/// The caller did not follow the protocol of [`Manager::step`]; nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// The input does not fit what was asked for.
+    UnexpectedInput,
+    /// The output buffer is smaller than [`OUT_LEN`].
+    OutputTooSmall,
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnexpectedInput => f.write_str("input does not fit the last step"),
+            Self::OutputTooSmall => write!(f, "output buffer is smaller than {OUT_LEN} bytes"),
+        }
+    }
+}
+
+impl core::error::Error for Misuse {}
+
+/// An open secure channel, as the manager knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Channel {
+    /// The key store's session.
+    pub session: SessionId,
+    /// Level.
+    pub level: Level,
+    /// Version of the keys that opened it.
+    pub key_version: u8,
+    /// Application it is opened on.
+    pub aid: Aid,
+    /// Key diversification data of the card.
+    pub key_diversification: [u8; 10],
+}
+
+/// What a task hears.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Event<'a> {
+    Begin,
+    Response(Response<'a>),
+    Key(KeyAnswer<'a>),
+    Continue,
+}
+
+/// What a task wants; lengths are of the output buffer's beginning.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Todo {
+    /// A plain command, protected if a channel is open.
+    Command(usize),
+    /// A command that goes as it is.
+    Bare(usize),
+    /// Open a channel.
+    Open(OpenRequest),
+    /// Encrypt these bytes under the card's data encryption key.
+    Encrypt(usize),
+    /// Export a key set.
+    Export { key: KeyRef, version: u8 },
+    /// Forget the session.
+    Close(SessionId),
+    /// Tell the caller.
+    Answer(usize, Sw),
+    /// Tell the caller.
+    Stored(usize, u16),
+    /// Over.
+    Done,
+}
+
+/// A task's turn: what it wants, or why it cannot go on.
+pub(super) type Turn = Result<Todo, Fault>;
+
+#[derive(Debug)]
+enum Task<'j> {
+    None,
+    Open(Opening),
+    Close,
+    GetData(Tag),
+    List(Listing<'j>),
+    Install(Install<'j>),
+    MakeSelectable(Aid),
+    Personalise(Personalise<'j>, Storing),
+    PutKeys(PutKeys, Rotating),
+    SetStatus(Transition),
+    Delete(Target<'j>),
+    Command(&'j [u8]),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    /// The key store protects a command.
+    Wrapping,
+    /// The card has a command.
+    Sent {
+        protected: bool,
+    },
+    /// The key store opens a response.
+    Unwrapping,
+    /// The key store does something for the task.
+    Asked,
+    /// The caller looks at an answer.
+    Told,
+    /// The key store forgets the session, then the task is over.
+    Ending(Outcome),
+}
+
+/// The engine. A small plain value: a server keeps one per card.
+#[derive(Debug)]
+pub struct Manager<'j> {
+    cla: u8,
+    channel: Option<Channel>,
+    task: Task<'j>,
+    phase: Phase,
+}
+
+impl Default for Manager<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'j> Manager<'j> {
+    /// A manager without a channel, on the basic logical channel.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { cla: 0x80, channel: None, task: Task::None, phase: Phase::Idle }
+    }
+
+    /// The same on logical channel 0 to 3.
+    #[must_use]
+    pub const fn on_channel(mut self, number: u8) -> Self {
+        self.cla = 0x80 | (number & 0x03);
+        self
+    }
+
+    /// The open channel.
+    #[must_use]
+    pub const fn channel(&self) -> Option<&Channel> {
+        self.channel.as_ref()
+    }
+
+    /// Goes one step. `out` has at least [`OUT_LEN`] bytes.
+    ///
+    /// # Errors
+    /// [`Misuse`] only; the state is unchanged and the call can be repeated correctly.
+    pub fn step<'o>(&mut self, input: Input<'_, 'j>, out: &'o mut [u8]) -> Result<Step<'o>, Misuse> {
+        if out.len() < OUT_LEN {
+            return Err(Misuse::OutputTooSmall);
+        }
+        match (self.phase, input) {
+            (Phase::Idle, Input::Start(job)) => {
+                self.task = Task::new(job);
+                Ok(self.go_on(Event::Begin, out))
+            }
+            (Phase::Idle, Input::CardLost) => {
+                self.channel = None;
+                Err(Misuse::UnexpectedInput)
+            }
+            (_, Input::CardLost) => Ok(self.end_channel(FaultKind::CardLost)),
+            (Phase::Ending(outcome), Input::Key(_)) => Ok(self.done(outcome)),
+            (Phase::Wrapping, Input::Key(KeyAnswer::Bytes(command))) => match copy(command, out) {
+                Some(sent) => {
+                    self.phase = Phase::Sent { protected: true };
+                    Ok(Step::Send(sent))
+                }
+                None => Ok(self.fault(FaultKind::Key(KeyError::Full))),
+            },
+            (Phase::Wrapping, Input::Key(KeyAnswer::Refused(error))) => Ok(self.fault(FaultKind::Key(error))),
+            (Phase::Sent { protected: true }, Input::Response(response)) => {
+                match (self.channel, copy(response, out)) {
+                    (Some(channel), Some(response)) => {
+                        self.phase = Phase::Unwrapping;
+                        Ok(Step::Key(KeyRequest::Unwrap { session: channel.session, response }))
+                    }
+                    _ => Ok(self.fault(FaultKind::Malformed("response"))),
+                }
+            }
+            (Phase::Sent { protected: false }, Input::Response(response))
+            | (Phase::Unwrapping, Input::Key(KeyAnswer::Bytes(response))) => {
+                match Response::parse(response) {
+                    Ok(response) => Ok(self.go_on(Event::Response(response), out)),
+                    Err(_) => Ok(self.fault(FaultKind::Malformed("response"))),
+                }
+            }
+            (Phase::Unwrapping, Input::Key(KeyAnswer::Refused(error))) => {
+                Ok(self.end_channel(FaultKind::Key(error)))
+            }
+            (Phase::Asked, Input::Key(answer)) => Ok(self.go_on(Event::Key(answer), out)),
+            (Phase::Told, Input::Continue) => Ok(self.go_on(Event::Continue, out)),
+            _ => Err(Misuse::UnexpectedInput),
+        }
+    }
+
+    /// The task's turn, carried out.
+    fn go_on<'o>(&mut self, event: Event<'_>, out: &'o mut [u8]) -> Step<'o> {
+        let turn = self.turn(event, out);
+        let todo = match turn {
+            Ok(todo) => todo,
+            Err(fault) => return self.done(Outcome::Fault(fault)),
+        };
+        let bytes = |len: usize| out.get(..len).unwrap_or_default();
+        match (todo, self.channel) {
+            (Todo::Command(len), Some(channel)) => {
+                self.phase = Phase::Wrapping;
+                Step::Key(KeyRequest::Wrap { session: channel.session, command: bytes(len) })
+            }
+            (Todo::Command(len) | Todo::Bare(len), _) => {
+                self.phase = Phase::Sent { protected: false };
+                Step::Send(bytes(len))
+            }
+            (Todo::Open(request), _) => {
+                self.phase = Phase::Asked;
+                Step::Key(KeyRequest::Open(request))
+            }
+            (Todo::Close(session), _) => {
+                self.phase = Phase::Asked;
+                Step::Key(KeyRequest::Close(session))
+            }
+            (Todo::Encrypt(len), Some(channel)) => {
+                self.phase = Phase::Asked;
+                Step::Key(KeyRequest::Encrypt { session: channel.session, data: bytes(len) })
+            }
+            (Todo::Export { key, version }, Some(channel)) => {
+                self.phase = Phase::Asked;
+                Step::Key(KeyRequest::ExportKeys {
+                    session: channel.session,
+                    key,
+                    version,
+                    key_diversification: channel.key_diversification,
+                })
+            }
+            (Todo::Encrypt(_) | Todo::Export { .. }, None) => self.fault(FaultKind::NoChannel),
+            (Todo::Answer(len, sw), _) => {
+                self.phase = Phase::Told;
+                Step::Answer { data: bytes(len), sw }
+            }
+            (Todo::Stored(index, id), _) => {
+                self.phase = Phase::Told;
+                Step::Stored { index, id }
+            }
+            (Todo::Done, _) => self.done(Outcome::Complete),
+        }
+    }
+
+    fn turn(&mut self, event: Event<'_>, out: &mut [u8]) -> Turn {
+        let cla = self.cla;
+        let level = self.channel.map_or(Level::Authenticated, |channel| channel.level);
+        match &mut self.task {
+            Task::None => Ok(Todo::Done),
+            Task::Open(opening) => opening.turn(event, &mut self.channel, cla, out),
+            Task::Close => match (event, self.channel.take()) {
+                (Event::Begin, Some(channel)) => Ok(Todo::Close(channel.session)),
+                _ => Ok(Todo::Done),
+            },
+            Task::GetData(tag) => get_data(*tag, event, cla, out),
+            Task::List(listing) => listing.turn(event, cla, out),
+            Task::Install(request) => request.turn(event, cla, out),
+            Task::MakeSelectable(aid) => install::make_selectable(aid, event, cla, out),
+            Task::Personalise(request, storing) => storing.turn(request, event, level, cla, out),
+            Task::PutKeys(request, rotating) => rotating.turn(request, event, &mut self.channel, cla, out),
+            Task::SetStatus(transition) => set_status::turn(transition, event, cla, out),
+            Task::Delete(target) => delete::turn(target, event, cla, out),
+            Task::Command(command) => match event {
+                Event::Begin => {
+                    copy(command, out).map(|sent| Todo::Command(sent.len())).ok_or(too_long(Stage::Command))
+                }
+                Event::Response(response) => tell(&response, out, Stage::Command),
+                _ => Ok(Todo::Done),
+            },
+        }
+    }
+
+    fn stage(&self) -> Stage {
+        match &self.task {
+            Task::Open(opening) => opening.stage(),
+            Task::Personalise(_, storing) => storing.stage(),
+            Task::PutKeys(_, rotating) => rotating.stage(),
+            Task::GetData(_) => Stage::GetData,
+            Task::List(_) => Stage::GetStatus,
+            Task::Install(_) | Task::MakeSelectable(_) => Stage::Install,
+            Task::SetStatus(_) => Stage::SetStatus,
+            Task::Delete(_) => Stage::Delete,
+            Task::None | Task::Close | Task::Command(_) => Stage::Command,
+        }
+    }
+
+    fn done<'o>(&mut self, outcome: Outcome) -> Step<'o> {
+        self.phase = Phase::Idle;
+        self.task = Task::None;
+        Step::Done(outcome)
+    }
+
+    fn fault<'o>(&mut self, kind: FaultKind) -> Step<'o> {
+        let fault = Fault { stage: self.stage(), kind };
+        self.done(Outcome::Fault(fault))
+    }
+
+    /// The session is of no use any more: the key store forgets it before the task is over.
+    fn end_channel<'o>(&mut self, kind: FaultKind) -> Step<'o> {
+        match self.channel.take() {
+            None => self.fault(kind),
+            Some(channel) => {
+                self.phase = Phase::Ending(Outcome::Fault(Fault { stage: self.stage(), kind }));
+                Step::Key(KeyRequest::Close(channel.session))
+            }
+        }
+    }
+}
+
+impl<'j> Task<'j> {
+    fn new(job: Job<'j>) -> Self {
+        match job {
+            Job::Open(request) => Self::Open(Opening::new(request)),
+            Job::Close => Self::Close,
+            Job::GetData(tag) => Self::GetData(tag),
+            Job::List { scope, prefix } => Self::List(Listing { scope, prefix, more: false }),
+            Job::Install(request) => Self::Install(request),
+            Job::MakeSelectable(aid) => Self::MakeSelectable(aid),
+            Job::Personalise(request) => Self::Personalise(request, Storing::new()),
+            Job::PutKeys(request) => Self::PutKeys(request, Rotating::new()),
+            Job::SetStatus(transition) => Self::SetStatus(transition),
+            Job::Delete(target) => Self::Delete(target),
+            Job::Command(command) => Self::Command(command),
+        }
+    }
+}
+
+fn get_data(tag: Tag, event: Event<'_>, cla: u8, out: &mut [u8]) -> Turn {
+    match event {
+        Event::Begin => get_data_command(tag, cla, out),
+        Event::Response(response) => tell(&response, out, Stage::GetData),
+        _ => Ok(Todo::Done),
+    }
+}
+
+/// GET DATA as a plain command.
+pub(super) fn get_data_command(tag: Tag, cla: u8, out: &mut [u8]) -> Turn {
+    let [.., p1, p2] = tag.get().to_be_bytes();
+    command([cla, huiwan_apdu::Ins::GET_DATA.value(), p1, p2], |_| Some(0), out, Stage::GetData)
+}
+
+/// Passes a response to the caller.
+pub(super) fn tell(response: &Response<'_>, out: &mut [u8], stage: Stage) -> Turn {
+    let len = copy(response.data(), out).ok_or(too_long(stage))?.len();
+    Ok(Todo::Answer(len, response.sw()))
+}
+
+/// Bytes of the longest short command; data is built behind it.
+const DATA_AT: usize = 264;
+
+/// Writes a plain command with Le 00; `data` writes the data field and returns its length, `None` if it does not fit.
+pub(super) fn command(
+    [cla, ins, p1, p2]: [u8; 4],
+    data: impl FnOnce(&mut [u8]) -> Option<usize>,
+    out: &mut [u8],
+    stage: Stage,
+) -> Turn {
+    let (head, tail) = out.split_at_mut_checked(DATA_AT).ok_or(too_long(stage))?;
+    let len = data(tail).ok_or(too_long(stage))?;
+    let data = tail.get(..len).ok_or(too_long(stage))?;
+    if len > 255 {
+        return Err(too_long(stage));
+    }
+    let command = Command::new(cla, ins, p1, p2).with_data(data).with_ne(Ne::MAX_SHORT);
+    command.write(head).map(|written| Todo::Command(written.len())).map_err(|_| too_long(stage))
+}
+
+/// The response if its status is 9000.
+pub(super) fn expect_ok<'a>(response: Response<'a>, stage: Stage) -> Result<Response<'a>, Fault> {
+    if response.sw().is_ok() {
+        Ok(response)
+    } else {
+        Err(Fault { stage, kind: FaultKind::Status(response.sw()) })
+    }
+}
+
+pub(super) fn too_long(stage: Stage) -> Fault {
+    Fault { stage, kind: FaultKind::TooLong }
+}
+
+/// Copies to the beginning of `out`.
+pub(super) fn copy<'o>(from: &[u8], out: &'o mut [u8]) -> Option<&'o [u8]> {
+    let to = out.get_mut(..from.len())?;
+    to.copy_from_slice(from);
+    Some(to)
+}
