@@ -235,7 +235,7 @@ fn chains_are_joined() {
     band.select(b"\xF0APP1");
     let piece = |cla, n: u8, fill| {
         let mut command = vec![cla, 0x1E, 0, 0, n];
-        command.extend(std::iter::repeat_n(fill, n.into()));
+        command.extend(core::iter::repeat_n(fill, n.into()));
         command
     };
     assert_eq!(band.send(&piece(0x10, 200, 1)), (vec![], 0x9000));

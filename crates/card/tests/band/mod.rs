@@ -10,7 +10,7 @@
     clippy::cast_possible_truncation
 )]
 
-use std::cell::RefCell;
+use core::cell::RefCell;
 use std::rc::Rc;
 
 use huiwan_apdu::{Aid, Command, Sw};
