@@ -3,7 +3,7 @@
 use crate::Failed;
 use core::hint::black_box;
 use huiwan_apdu::{Command, Ne, Response, Sw};
-use huiwan_crypto::{Aes, International, rsa::RsaPublic, Suite, SuiteKey, Tdes, ct_eq, mac};
+use huiwan_crypto::{Aes, International, Suite, SuiteKey, Tdes, ct_eq, mac, rsa::RsaPublic};
 use huiwan_link::Millis;
 use huiwan_link::ble::{Endpoint, Timing};
 use huiwan_tlv::{Rules, Tag, Writer, find_path, walk};
@@ -72,7 +72,8 @@ pub fn crypto() -> Result<(), Failed> {
     let key = black_box(*b"0123456789ABCDEF");
     let data = black_box([0x11; 29]);
     let retail = mac::alg3(&Tdes::new2(&key), &[0; 8], &[&data], mac::Padding::Method2);
-    let suite = <International as Suite>::Key::new(huiwan_crypto::Algorithm::Tdes, &key).ok_or("suite key")?;
+    let suite =
+        <International as Suite>::Key::new(huiwan_crypto::Algorithm::Tdes, &key).ok_or("suite key")?;
     let same = suite.mac(&[0; 8], &[&data]).map_err(|_| "suite mac")?;
     let cmac = mac::cmac(&Aes::new(&key).map_err(|_| "aes")?, &[&data]);
     if !ct_eq(&retail, &same) || ct_eq(&retail, cmac.get(..8).unwrap_or_default()) {

@@ -5,6 +5,7 @@
 #![no_std]
 #![no_main]
 
+mod band;
 mod foundation;
 
 use core::panic::PanicInfo;
@@ -23,7 +24,7 @@ fn main() -> ! {
         }
         hprintln!("{}: ok", name);
     }
-    hprintln!("stack {}", stack_used());
+    hprintln!("stack {}", stack_used() - band::FLASH);
     exit(debug::EXIT_SUCCESS)
 }
 
@@ -32,6 +33,7 @@ const STEPS: &[(&str, fn() -> Result<(), Failed>)] = &[
     ("apdu", foundation::apdu),
     ("link", foundation::link),
     ("crypto", foundation::crypto),
+    ("band", band::life),
 ];
 
 fn exit(status: debug::ExitStatus) -> ! {
