@@ -2,21 +2,20 @@
 
 use crate::Failed;
 use core::hint::black_box;
+use huiwan::element::{LOAD_FILE, Modules, PAYMENT_MODULE, PPSE_MODULE, PURSE_MODULE, SecureElement};
+use huiwan::relay::{self, Request};
 use huiwan_apdu::{Aid, Command, Ne, Response, Sw};
-use huiwan_card::{Element, Environment, Interface, Journal, Module, ModuleId, RamFlash, Random};
+use huiwan_card::{Environment, Interface, Journal, RamFlash, Random};
 use huiwan_crypto::{International, RandomFailed, Secret};
-use huiwan_emv::card::ppse::Ppse;
-use huiwan_emv::card::qpboc::{self, Qpboc};
 use huiwan_emv::data::amount::Amount;
 use huiwan_emv::qualifiers::Ttq;
 use huiwan_emv::terminal::{self, Combination, Configuration, EntryPoint, Transaction};
-use huiwan_gp::card::{CardManager, CardProfile, Factory, ModuleEntry, Registry, TEST_KEY, format};
+use huiwan_gp::card::{CardProfile, Factory, Registry, TEST_KEY, format};
 use huiwan_gp::host::secure_channel::{AwaitCard, Open};
 use huiwan_gp::initialize_update::Answer;
 use huiwan_gp::install::{self, Fields};
 use huiwan_gp::scp03::{Level, StaticKeys};
 use huiwan_gp::store_data::{self, Control, Encryption, Structure};
-use huiwan_purse::card::Purse;
 use huiwan_purse::date::Stamp;
 use huiwan_purse::host::personalise::card_key;
 use huiwan_purse::keys::{CardId, KeyKind};
@@ -32,21 +31,11 @@ use huiwan_purse::transit::public_info::{self, PublicInfo};
 
 /// Bytes of RAM that stand for flash; `.ci/thumb` takes them off the figure for RAM.
 pub const FLASH: usize = 32_768;
-const SLOT: usize = 512;
 
 type Flash = RamFlash<FLASH>;
-type BandElement<'m> = Element<'m, Journal<&'m mut Flash, 160>, Registry<'m>, 8, SLOT, 3072>;
+type BandElement<'m> = SecureElement<'m, Journal<&'m mut Flash, 160>>;
 
-const LOAD_FILE: Aid = Aid::from_array([0xF0, 0x01, 0x02, 0x03, 0x04]);
-const PURSE: Aid = Aid::from_array([0xF0, 0x01, 0x02, 0x03, 0x04, 0x01]);
-const PAYMENT: Aid = Aid::from_array([0xF0, 0x01, 0x02, 0x03, 0x04, 0x02]);
-const PPSE: Aid = Aid::from_array([0xF0, 0x01, 0x02, 0x03, 0x04, 0x03]);
 const DEBIT: Aid = Aid::from_array([0xA0, 0x00, 0x00, 0x03, 0x33, 0x01, 0x01, 0x01]);
-const ENTRIES: [ModuleEntry; 3] = [
-    ModuleEntry { load_file: LOAD_FILE, module: PURSE, id: ModuleId(1) },
-    ModuleEntry { load_file: LOAD_FILE, module: PAYMENT, id: ModuleId(2) },
-    ModuleEntry { load_file: LOAD_FILE, module: PPSE, id: ModuleId(3) },
-];
 const TERMINAL: [u8; 6] = [0x30, 0x00, 0x89, 0x00, 0x03, 0x40];
 const CARD: CardId = CardId {
     issuer: [1, 1, 0x10, 0, 0xFF, 0xFF, 0xFF, 0xFF],
@@ -207,20 +196,37 @@ pub fn life() -> Result<(), Failed> {
     let mut flash = Flash::new();
     let mut memory = Journal::format(&mut flash).map_err(|_| "journal")?;
     format(&mut memory, &Factory::TEST).map_err(|_| "factory")?;
-    let manager = CardManager::new(&PROFILE, &ENTRIES);
-    let (purse, payment) =
-        (Purse::<International>::new(Profile::JTT_978), Qpboc { profile: qpboc::Profile::default() });
-    let modules: [&dyn Module; 4] = [&manager, &purse, &payment, &Ppse];
-    let mut band =
-        Band { element: Element::new(&modules, Registry::new(&PROFILE), memory), random: Counter(7) };
+    let modules = Modules::default();
+    let modules = modules.list();
+    let element = SecureElement::new(&modules, Registry::new(&PROFILE), memory);
+    let mut band = Band { element, random: Counter(7) };
 
     let mut session = band.open()?;
-    band.install(&mut session, &PURSE, AID_JTT_978_EP)?;
-    band.install(&mut session, &PAYMENT, DEBIT.as_bytes())?;
-    band.install(&mut session, &PPSE, b"2PAY.SYS.DDF01")?;
+    band.install(&mut session, &PURSE_MODULE, AID_JTT_978_EP)?;
+    band.install(&mut session, &PAYMENT_MODULE, DEBIT.as_bytes())?;
+    band.install(&mut session, &PPSE_MODULE, b"2PAY.SYS.DDF01")?;
     band.personalise_purse(&mut session)?;
     buy(&mut band)?;
-    pay(&mut band)
+    pay(&mut band)?;
+    ask(&mut band)
+}
+
+/// The phone asks the card manager who it is, through the relay.
+fn ask(band: &mut Band<'_>) -> Result<(), Failed> {
+    let (mut request, mut answer) = ([0; 16], [0; 300]);
+    for step in [Request::PowerOn, Request::Transmit(&[0x80, 0xCA, 0x9F, 0x7F, 0x00]), Request::PowerOff] {
+        let request = step.write(&mut request).map_err(|_| "full")?;
+        let mut environment = Environment { random: &mut band.random, now: None };
+        let answer =
+            relay::serve(&mut band.element, request, &mut environment, &mut answer).map_err(|_| "full")?;
+        match (step, relay::Answer::parse(answer)) {
+            (Request::Transmit(_), Ok(relay::Answer::Response(response)))
+                if response.ends_with(&[0x90, 0x00]) => {}
+            (Request::PowerOn | Request::PowerOff, Ok(relay::Answer::Done)) => {}
+            _ => return Err("the relay"),
+        }
+    }
+    Ok(())
 }
 
 /// A purchase of 1.00 yuan from the purse.
