@@ -15,6 +15,7 @@ use crate::status;
 
 mod balance;
 mod capp;
+mod completion;
 mod files;
 mod load;
 mod lock;
@@ -35,7 +36,7 @@ const PROPRIETARY: Tag = Tag::new(0xA5);
 const VERSION: Tag = Tag::new(0x9F08);
 const ISSUER_DATA: Tag = Tag::new(0x9F0C);
 
-/// The purse application. It wants a volatile slot of [`VOLATILE_LEN`] bytes and uses no scratch.
+/// The purse application. It wants a volatile slot of [`VOLATILE_LEN`] bytes and works in scratch only for secured updates.
 #[derive(Debug)]
 pub struct Purse<S> {
     profile: Profile,
@@ -99,10 +100,8 @@ impl<S: Suite> Purse<S> {
         self.refuse_if_locked(cx, cla, ins)?;
         match (cla, ins) {
             (0x00, 0x84) => session::get_challenge(cx, command, reply),
-            (0x00, 0xB0) => self.read_binary(cx, command, reply),
-            (0x00, 0xB2) => self.read_record(cx, command, reply),
-            (0x00 | 0x04, 0xD6) => self.update_binary(cx, cla, command, challenge),
-            (0x00 | 0x04, 0xDC) => self.update_record(cx, cla, command, challenge),
+            (0x00, 0xB0 | 0xB2) => self.read(cx, command, reply),
+            (0x00 | 0x04, 0xD6 | 0xDC) => self.update(cx, cla, command, challenge),
             (0x80, 0x50) => match command.p1() {
                 0x00 => self.initialize_for_load(cx, session, command, reply),
                 0x01 => self.initialize_for_purchase(cx, session, command, reply),

@@ -1,10 +1,11 @@
 //! INITIALIZE FOR CAPP PURCHASE (复合消费) and UPDATE CAPP DATA CACHE. [sheet 1.3]
 
 use huiwan_apdu::{Command, Sw};
-use huiwan_card::{Batch, Context, ResponseWriter};
+use huiwan_card::{Batch, Context, ResponseWriter, Write};
 use huiwan_crypto::Suite;
 
 use super::Purse;
+use super::files::PurseFiles;
 use super::objects;
 use super::session::{self, Phase, Session};
 use crate::status;
@@ -38,21 +39,26 @@ impl<S: Suite> Purse<S> {
         if data.is_empty() {
             return Err(Sw::WRONG_LENGTH);
         }
+        let files = PurseFiles::new(&self.profile);
+        let file = files.all().by_sfi(sfi)?;
+        let base = cx.object(file.base);
         if sfi == self.profile.composite_sfi {
             let mut stored = [0; 255];
-            let (number, stored) = self.find_record(cx, command.p1(), &mut stored)?;
+            let (number, stored) = self.find_record(cx, &files, command.p1(), &mut stored)?;
+            let len = stored.len();
             if self.profile.records.is_locked(stored) {
                 return Err(status::RECORD_LOCKED);
             }
-            if data.len() > stored.len() {
+            if data.len() > len {
                 return Err(Sw::NOT_ENOUGH_MEMORY);
             }
             let id = self.profile.records.id_len;
             if data.get(..id) != stored.get(..id) || !self.profile.records.length_fits(data) {
                 return Err(Sw::WRONG_DATA);
             }
-            session::add_to_cache(cx.volatile, sfi, number, data, stored.len())?;
-        } else if sfi == self.profile.process_sfi && sfi != 0 {
+            let object = cx.object(objects::record(sfi, number));
+            session::cache(cx.volatile).put(object, filled_up(data, len, &mut [0; 255]))?;
+        } else if sfi == self.profile.process_sfi {
             if command.p1() != 0 {
                 return Err(Sw::WRONG_P1P2);
             }
@@ -60,26 +66,36 @@ impl<S: Suite> Purse<S> {
             if data.len() > len {
                 return Err(Sw::NOT_ENOUGH_MEMORY);
             }
-            session::add_to_cache(cx.volatile, sfi, 0, data, len)?;
-        } else if self.is_file(sfi) {
-            return Err(Sw::COMMAND_INCOMPATIBLE);
+            session::cache(cx.volatile).put(base, filled_up(data, len, &mut [0; 255]))?;
         } else {
-            return Err(Sw::FILE_NOT_FOUND);
+            return Err(Sw::COMMAND_INCOMPATIBLE);
         }
         session.keep(cx)
     }
 
     /// Adds the cached records to the commit of the debit.
-    pub(super) fn put_cached_records(&self, cx: &mut Context<'_>, batch: &mut Batch<'_>) -> Result<(), Sw> {
-        let process = self.process();
-        let mut ring = process.ring(cx)?;
-        for cached in session::cache(cx.volatile) {
-            if cached.number == 0 {
-                process.append(cx, &mut ring, batch, cached.data);
-            } else {
-                batch.put(cx.object(objects::record(cached.sfi, cached.number)), cached.data);
+    pub(super) fn put_cached_records(
+        cx: &mut Context<'_>,
+        files: &PurseFiles,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), Sw> {
+        let process = files.process();
+        let appended = cx.object(process.base);
+        for write in session::cache(cx.volatile).writes() {
+            match write {
+                Write::Put(object, data) if object == appended => {
+                    process.append_record(cx.memory, batch, cx.instance, data)?;
+                }
+                Write::Put(object, data) => batch.put(object, data),
+                Write::Delete(_) | Write::DeleteInstance(_) => {}
             }
         }
         Ok(())
     }
+}
+
+/// `data` and zeros up to `len`: a shorter record is filled up by the card. [S:HB]
+fn filled_up<'o>(data: &[u8], len: usize, out: &'o mut [u8; 255]) -> &'o [u8] {
+    out.iter_mut().zip(data).for_each(|(to, from)| *to = *from);
+    out.get(..len).unwrap_or_default()
 }

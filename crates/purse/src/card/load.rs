@@ -4,14 +4,15 @@ use huiwan_apdu::{Command, Sw};
 use huiwan_card::{Batch, Context, ResponseWriter};
 use huiwan_crypto::Suite;
 
-use super::objects::{self, CardKey, LastProof, PurseState};
+use super::completion::Completion;
+use super::files::PurseFiles;
+use super::objects::{self, CardKey, PurseState};
 use super::session::{Phase, Session};
 use super::{Purse, lock};
 use crate::command::{Credit, EP, Init, LoadInit, Proof};
 use crate::keys::{self, KeyKind};
 use crate::mac::{LoadMac1, LoadMac2, LoadTac, Message};
 use crate::status;
-use crate::transit::log::{self, LogRecord};
 
 impl<S: Suite> Purse<S> {
     /// Answers without a PIN on EP: readers use it to see the counter. [correction 7]
@@ -90,38 +91,18 @@ impl<S: Suite> Purse<S> {
             LoadTac { balance: after.balance, online_seq: purse.online_seq, amount, tti, terminal, stamp }
                 .mac(&tac_key)
                 .map_err(|_| Sw::UNKNOWN)?;
-        let record = LogRecord::new()
-            .with(log::SEQ, after.online_seq.to_be_bytes())
-            .with(log::OVERDRAFT, crate::pack::u24(purse.overdraft))
-            .with(log::AMOUNT, amount.to_be_bytes())
-            .with(log::TTI, [tti.0])
-            .with(log::TERMINAL, terminal)
-            .with(log::DATE, stamp.date)
-            .with(log::TIME, stamp.time);
-        let proof = LastProof { tti, seq: after.online_seq, proof: Proof { mac: [0; 4], tac } };
-
+        let completion = Completion {
+            session: &session,
+            after,
+            seq: after.online_seq,
+            stamp,
+            proof: Proof { mac: [0; 4], tac },
+        };
         let mut buffer = [0; 128];
         let mut batch = Batch::new(&mut buffer);
-        self.put_transaction(cx, &mut batch, after, &record, proof)?;
+        completion.put(cx, &PurseFiles::new(&self.profile), &mut batch)?;
         reply.push(&tac)?;
         cx.commit(&batch)
-    }
-
-    /// What every completion writes: purse, log, proof, and the count of wrong MACs back to none.
-    pub(super) fn put_transaction(
-        &self,
-        cx: &mut Context<'_>,
-        batch: &mut Batch<'_>,
-        after: PurseState,
-        record: &LogRecord,
-        proof: LastProof,
-    ) -> Result<(), Sw> {
-        let log = self.log();
-        let mut ring = log.ring(cx)?;
-        batch.put(cx.object(objects::PURSE_EP), &after.to_bytes());
-        log.append(cx, &mut ring, batch, record.as_bytes());
-        batch.put(cx.object(objects::PROOF), &proof.to_bytes());
-        lock::clear_mac_errors(cx, batch)
     }
 
     /// The balance after a load, or 6985 over the limit. The check is repeated at the credit for no other reason than

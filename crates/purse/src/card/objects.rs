@@ -7,14 +7,12 @@
 //! | `0006` | [`LastProof`]: transaction type 1 ‖ counter after 2 ‖ MAC 4 ‖ TAC 4 |
 //! | `0007` | lock: see [`lock`](super::lock) |
 //! | `0008` | application version 2 |
-//! | `0015` `0016` `0017` | the transparent files |
-//! | `1800` `1E00` | head of a cyclic file: newest slot 1 ‖ number of records 1 |
-//! | `1801`… `1E01`… | its slots |
-//! | `1A01`… | records of the composite file |
+//! | `1500` `1600` `1700` | the transparent files |
+//! | `1800`… `1A00`… `1E00`… | the record files, as [`huiwan_card::files`] lays them out |
 //! | `81ii`…`89ii` | key of kind 1…9 with index ii: version 1 ‖ algorithm 1 ‖ key 16 |
 
 use huiwan_apdu::Sw;
-use huiwan_card::{Batch, Context};
+use huiwan_card::Context;
 use huiwan_crypto::Secret;
 use zeroize::Zeroize;
 
@@ -29,11 +27,11 @@ pub(super) const UPPER_LIMIT: u16 = 0x0005;
 pub(super) const PROOF: u16 = 0x0006;
 pub(super) const LOCK: u16 = 0x0007;
 pub(super) const VERSION: u16 = 0x0008;
-pub(super) const PUBLIC_INFO: u16 = 0x0015;
-pub(super) const HOLDER: u16 = 0x0016;
-pub(super) const MANAGEMENT: u16 = 0x0017;
+pub(super) const PUBLIC_INFO: u16 = record(0x15, 0);
+pub(super) const HOLDER: u16 = record(0x16, 0);
+pub(super) const MANAGEMENT: u16 = record(0x17, 0);
 
-/// File or record `number` (0 = head) of the file with this short identifier.
+/// Object `number` of the file with this short identifier.
 pub(super) const fn record(sfi: u8, number: u8) -> u16 {
     u16::from_be_bytes([sfi, number])
 }
@@ -129,48 +127,5 @@ impl CardKey {
         let stored = cx.put(key(kind, index), &raw);
         raw.zeroize();
         stored
-    }
-}
-
-/// A cyclic file: its records are numbered from the newest, 1.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Cyclic {
-    pub(super) sfi: u8,
-    pub(super) capacity: u8,
-}
-
-/// Where a cyclic file stands: the slot of the newest record (from 1) and how many there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ring {
-    newest: u8,
-    count: u8,
-}
-
-impl Cyclic {
-    pub(super) fn ring(self, cx: &mut Context<'_>) -> Result<Ring, Sw> {
-        let head = record(self.sfi, 0);
-        if !cx.exists(head)? {
-            return Ok(Ring { newest: 0, count: 0 });
-        }
-        let [newest, count] = cx.read_array(head)?;
-        Ok(Ring { newest, count })
-    }
-
-    /// The object of record `number`.
-    pub(super) fn object(self, ring: Ring, number: u8) -> Option<u16> {
-        let back = number.checked_sub(1).filter(|_| number <= ring.count)?;
-        let slot = match ring.newest.checked_sub(back) {
-            Some(slot @ 1..) => slot,
-            _ => ring.newest.checked_add(self.capacity)?.checked_sub(back)?,
-        };
-        Some(record(self.sfi, slot))
-    }
-
-    /// Writes a new newest record; `ring` moves on, so that several can be appended in one batch.
-    pub(super) fn append(self, cx: &Context<'_>, ring: &mut Ring, batch: &mut Batch<'_>, data: &[u8]) {
-        ring.newest = if ring.newest >= self.capacity { 1 } else { ring.newest.saturating_add(1) };
-        ring.count = ring.count.saturating_add(1).min(self.capacity);
-        batch.put(cx.object(record(self.sfi, ring.newest)), data);
-        batch.put(cx.object(record(self.sfi, 0)), &[ring.newest, ring.count]);
     }
 }

@@ -4,7 +4,9 @@ use huiwan_apdu::{Command, Sw};
 use huiwan_card::{Batch, Context, ResponseWriter};
 use huiwan_crypto::Suite;
 
-use super::objects::{CardKey, LastProof, PurseState};
+use super::completion::Completion;
+use super::files::PurseFiles;
+use super::objects::{CardKey, PurseState};
 use super::session::{self, Phase, Session};
 use super::{Purse, lock};
 use crate::command::{Debit, Debited, EP, Init, Proof, PurchaseInit};
@@ -12,9 +14,9 @@ use crate::keys::{self, KeyKind};
 use crate::mac::{Message, PurchaseMac1, PurchaseMac2, PurchaseTac};
 use crate::profile::SecondInit;
 use crate::status;
-use crate::transit::log::{self, LogRecord};
 
-/// The batch of a debit: purse 17, log 29 and its head 8, proof 17, lock 9, cached records and their ring heads.
+/// The batch of a debit: purse 17, proof 17, log 29 and its head 8, lock 9, then the cached records and eight bytes for
+/// the ring head beside each trip record.
 const DEBIT_BATCH: usize = 80 + session::CACHE_LEN + 64;
 
 impl<S: Suite> Purse<S> {
@@ -60,7 +62,7 @@ impl<S: Suite> Purse<S> {
             random,
         };
         reply.push(&answer.to_bytes())?;
-        session::clear_cache(cx.volatile);
+        session::cache(cx.volatile).clear();
         Session { phase, init, random }.keep(cx)
     }
 
@@ -75,7 +77,7 @@ impl<S: Suite> Purse<S> {
             .filter(|session| match session.phase {
                 Phase::Purchase => true,
                 // A composite purchase has at least one cached record. [sheet 1.3]
-                Phase::Capp => session::cache(cx.volatile).next().is_some(),
+                Phase::Capp => !session::cache(cx.volatile).is_empty(),
                 Phase::Load => false,
             })
             .ok_or(self.profile.out_of_order)?;
@@ -108,21 +110,19 @@ impl<S: Suite> Purse<S> {
             .mac(&tac_key)
             .map_err(|_| Sw::UNKNOWN)?;
         let mac2 = PurchaseMac2 { amount }.mac(&session_key).map_err(|_| Sw::UNKNOWN)?;
-        let record = LogRecord::new()
-            .with(log::SEQ, after.offline_seq.to_be_bytes())
-            .with(log::OVERDRAFT, crate::pack::u24(purse.overdraft))
-            .with(log::AMOUNT, amount.to_be_bytes())
-            .with(log::TTI, [tti.0])
-            .with(log::TERMINAL, terminal)
-            .with(log::DATE, stamp.date)
-            .with(log::TIME, stamp.time);
-        let proof = LastProof { tti, seq: after.offline_seq, proof: Proof { mac: mac2, tac } };
-
+        let completion = Completion {
+            session: &session,
+            after,
+            seq: after.offline_seq,
+            stamp,
+            proof: Proof { mac: mac2, tac },
+        };
+        let files = PurseFiles::new(&self.profile);
         let mut buffer = [0; DEBIT_BATCH];
         let mut batch = Batch::new(&mut buffer);
-        self.put_transaction(cx, &mut batch, after, &record, proof)?;
+        completion.put(cx, &files, &mut batch)?;
         if session.phase == Phase::Capp {
-            self.put_cached_records(cx, &mut batch)?;
+            Self::put_cached_records(cx, &files, &mut batch)?;
         }
         reply.push(&Debited { tac, mac2 }.to_bytes())?;
         cx.commit(&batch)

@@ -1,9 +1,10 @@
 //! What a session remembers between its commands, in the instance's volatile slot.
 //!
-//! Layout: phase 1 ‖ initialisation data 11 ‖ random 4 ‖ challenge length 1 ‖ challenge 8 ‖ cache length 2 ‖ cached
-//! records, each: SFI 1 ‖ record number 1 (0 = append) ‖ length 1 ‖ data.
+//! Layout: phase 1 ‖ initialisation data 11 ‖ random 4 ‖ challenge length 1 ‖ challenge 8 ‖ cached records, a
+//! [`RecordCache`].
 
 use huiwan_apdu::{Command, Sw};
+use huiwan_card::files::RecordCache;
 use huiwan_card::{Context, ResponseWriter};
 
 use crate::command::Init;
@@ -12,13 +13,13 @@ use crate::tti::Tti;
 
 const SESSION: usize = 16;
 const CHALLENGE: usize = 9;
-const CACHE_HEAD: usize = 2;
 
-/// Bytes cached records of one session may take, heads of three bytes included; HB holds about as many. [S:HB]
-pub(super) const CACHE_LEN: usize = 256;
+/// Bytes the cache takes: two 128-byte records and a trip record, each with a head of six bytes, and a length. HB holds
+/// about 255 bytes in all. [S:HB]
+pub(super) const CACHE_LEN: usize = 2 + 2 * (128 + 6) + (48 + 6);
 
 /// Length of the volatile slot the purse wants, bytes.
-pub const VOLATILE_LEN: usize = SESSION + CHALLENGE + CACHE_HEAD + CACHE_LEN;
+pub const VOLATILE_LEN: usize = SESSION + CHALLENGE + CACHE_LEN;
 
 /// What the initialisation was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,82 +131,7 @@ pub(super) fn get_challenge(
     reply.push(challenge.as_bytes())
 }
 
-/// A record that waits for the debit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cached<'a> {
-    pub(super) sfi: u8,
-    /// 0 appends.
-    pub(super) number: u8,
-    pub(super) data: &'a [u8],
-}
-
-/// The records cached so far.
-pub(super) struct Cache<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Iterator for Cache<'a> {
-    type Item = Cached<'a>;
-
-    fn next(&mut self) -> Option<Cached<'a>> {
-        let (&[sfi, number, len], rest) = self.rest.split_first_chunk()?;
-        let (data, rest) = rest.split_at_checked(usize::from(len))?;
-        self.rest = rest;
-        Some(Cached { sfi, number, data })
-    }
-}
-
-/// The cached records in order.
-pub(super) fn cache(volatile: &[u8]) -> Cache<'_> {
-    let records = volatile.get(SESSION.saturating_add(CHALLENGE)..).and_then(|rest| {
-        let (len, records) = rest.split_first_chunk()?;
-        records.get(..usize::from(u16::from_be_bytes(*len)))
-    });
-    Cache { rest: records.unwrap_or_default() }
-}
-
-/// Empties the cache.
-pub(super) fn clear_cache(volatile: &mut [u8]) {
-    if let Some(head) = volatile.get_mut(SESSION.saturating_add(CHALLENGE)..) {
-        head.fill(0);
-    }
-}
-
-/// Adds a record of `len` bytes: `data` and zeros. A record that is cached already is replaced.
-pub(super) fn add_to_cache(
-    volatile: &mut [u8],
-    sfi: u8,
-    number: u8,
-    data: &[u8],
-    len: usize,
-) -> Result<(), Sw> {
-    let mut start = 0_usize;
-    let mut end = 0_usize;
-    let mut replaces = false;
-    for cached in cache(volatile) {
-        let next = end.saturating_add(3).saturating_add(cached.data.len());
-        if !replaces && number != 0 && (cached.sfi, cached.number, cached.data.len()) == (sfi, number, len) {
-            start = end;
-            replaces = true;
-        }
-        end = next;
-    }
-    if !replaces {
-        start = end;
-        end = end.saturating_add(3).saturating_add(len);
-    }
-    let (head, records) = volatile
-        .get_mut(SESSION.saturating_add(CHALLENGE)..)
-        .and_then(|rest| rest.split_first_chunk_mut())
-        .ok_or(Sw::NOT_ENOUGH_MEMORY)?;
-    let place = records.get_mut(start..).and_then(|rest| rest.get_mut(..len.checked_add(3)?));
-    let (place_head, place) = place
-        .filter(|_| end <= CACHE_LEN)
-        .and_then(|place| place.split_first_chunk_mut())
-        .ok_or(Sw::NOT_ENOUGH_MEMORY)?;
-    *place_head = [sfi, number, u8::try_from(len).map_err(|_| Sw::NOT_ENOUGH_MEMORY)?];
-    place.fill(0);
-    place.get_mut(..data.len()).ok_or(Sw::NOT_ENOUGH_MEMORY)?.copy_from_slice(data);
-    *head = u16::try_from(end).map_err(|_| Sw::NOT_ENOUGH_MEMORY)?.to_be_bytes();
-    Ok(())
+/// The records that wait for the debit. One that is to be appended stands under its file's first object.
+pub(super) fn cache(volatile: &mut [u8]) -> RecordCache<'_> {
+    RecordCache::new(volatile.get_mut(SESSION.saturating_add(CHALLENGE)..).unwrap_or_default())
 }

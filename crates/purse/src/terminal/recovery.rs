@@ -5,13 +5,14 @@
 //! one. If the card holds the proof of another counter (9406), the newest log record of that kind tells whether the
 //! transaction can have happened, and a record with its counter whether it was this one. [sheet 3.4]
 //!
-//! Three commands if nothing happened since (SELECT, PROVE, one log record), one more for each later transaction.
+//! Three commands if nothing happened since (SELECT, PROVE, one log record), one more for each later transaction. If a full
+//! log holds no record that tells, an initialisation shows the counter: if it has not moved, nothing happened.
 
 use huiwan_apdu::Sw;
 
 use super::select::{self, Stopped};
-use super::{Fault, Input, Mac2, Misuse, Outcome, Pending, Receipt, Stage, answer, write};
-use crate::command::{self, Proof};
+use super::{Fault, Input, Mac2, Misuse, Outcome, Pending, Receipt, Stage, answer, ok, write};
+use crate::command::{self, Init, LoadInit, Proof, PurchaseInit};
 use crate::psam::{CreditForPurchase, SamRequest};
 use crate::status;
 use crate::transit::log::{self, LogRecord};
@@ -52,6 +53,7 @@ pub enum RecoveryStep<'o> {
 #[derive(Debug, Clone)]
 pub struct Recovery {
     aid: &'static [u8],
+    key_index: u8,
     pending: Pending,
     state: State,
 }
@@ -63,6 +65,7 @@ enum State {
     PublicInfo,
     Prove,
     Log { number: u8, proof: Option<Proof> },
+    Counter,
     Credit(Receipt),
     Done(Recovered),
 }
@@ -71,7 +74,14 @@ impl Recovery {
     /// For the transaction that was pending at the application `aid`.
     #[must_use]
     pub const fn new(aid: &'static [u8], pending: Pending) -> Self {
-        Self { aid, pending, state: State::Idle }
+        Self { aid, key_index: 1, pending, state: State::Idle }
+    }
+
+    /// The same where the key index of the initialisation is not 1.
+    #[must_use]
+    pub const fn with_key_index(mut self, key_index: u8) -> Self {
+        self.key_index = key_index;
+        self
     }
 
     /// One step on.
@@ -101,6 +111,7 @@ impl Recovery {
             },
             (State::Prove, Input::Response(raw)) => self.on_prove(raw, out),
             (State::Log { number, proof }, Input::Response(raw)) => self.on_log(number, proof, raw, out),
+            (State::Counter, Input::Response(raw)) => Ok(self.on_counter(raw)),
             (State::Credit(receipt), Input::Key(answer)) => match super::tap::credited(receipt, answer) {
                 Some(Outcome::Paid(receipt)) => Ok(self.done(Recovered::Paid(receipt))),
                 Some(Outcome::Disputed(receipt)) => Ok(self.done(Recovered::Disputed(receipt))),
@@ -111,6 +122,7 @@ impl Recovery {
                 State::Select | State::PublicInfo => self.lost(Stage::Select),
                 State::Prove => self.lost(Stage::Prove),
                 State::Log { .. } => self.lost(Stage::Log),
+                State::Counter => self.lost(Stage::Initialize),
                 _ => Err(Misuse::UnexpectedInput),
             },
             _ => Err(Misuse::UnexpectedInput),
@@ -188,9 +200,11 @@ impl Recovery {
             // The log ends before any transaction of this kind after the pending one: a log that is not full yet, or a
             // full one of other transactions.
             Ok((_, Sw::RECORD_NOT_FOUND | Sw::WRONG_OFFSET)) => {
-                let recovered =
-                    if number <= LOG_RECORDS { Recovered::NotPaid } else { Recovered::Unknown(None) };
-                return Ok(self.done(recovered));
+                return if number <= LOG_RECORDS {
+                    Ok(self.done(Recovered::NotPaid))
+                } else {
+                    self.read_counter(out)
+                };
             }
             Ok((_, sw)) => return Ok(self.done(Recovered::Unknown(Some(Fault::Status { during, sw })))),
             Err(fault) => return Ok(self.done(Recovered::Unknown(Some(fault)))),
@@ -215,6 +229,36 @@ impl Recovery {
         }
         // Another purchase took this counter, or none did yet: ours did not happen, and its session is gone.
         Ok(self.done(Recovered::NotPaid))
+    }
+
+    /// Initialises a transaction of nothing, which changes nothing, to see the counter.
+    fn read_counter<'o>(&mut self, out: &'o mut [u8]) -> Result<RecoveryStep<'o>, Misuse> {
+        let transaction = &self.pending.transaction;
+        let (header, len) = if transaction.tti.is_offline() {
+            (command::INITIALIZE_FOR_PURCHASE, PurchaseInit::LEN)
+        } else {
+            (command::INITIALIZE_FOR_LOAD, LoadInit::LEN)
+        };
+        let init = Init { key_index: self.key_index, amount: 0, terminal: transaction.terminal }.to_bytes();
+        let len = u8::try_from(len).unwrap_or_default();
+        let command = header.command(0, command::EP).with_data(&init).with_ne(command::expected(len));
+        let apdu = write(&command, out)?;
+        self.state = State::Counter;
+        Ok(RecoveryStep::Send(apdu))
+    }
+
+    fn on_counter<'o>(&mut self, raw: &[u8]) -> RecoveryStep<'o> {
+        let during = Stage::Initialize;
+        let transaction = &self.pending.transaction;
+        let counter = ok(raw, during).ok().and_then(|data| {
+            if transaction.tti.is_offline() {
+                PurchaseInit::parse(data).map(|init| init.offline_seq).ok()
+            } else {
+                LoadInit::parse(data).map(|init| init.online_seq).ok()
+            }
+        });
+        let unmoved = counter == Some(transaction.seq);
+        self.done(if unmoved { Recovered::NotPaid } else { Recovered::Unknown(None) })
     }
 
     fn lost<'o>(&mut self, during: Stage) -> Result<RecoveryStep<'o>, Misuse> {

@@ -42,7 +42,7 @@ pub fn purchase_session(dpk: &[u8], random: &[u8], offline_seq: &[u8], terminal_
 pub fn mac(key: &[u8], message: &[u8]) -> Vec<u8> {
     let mut padded = message.to_vec();
     padded.push(0x80);
-    while padded.len() % 8 != 0 {
+    while !padded.len().is_multiple_of(8) {
         padded.push(0);
     }
     let mut state = vec![0; 8];
@@ -65,7 +65,7 @@ pub fn tac(dtk: &[u8], message: &[u8]) -> Vec<u8> {
 pub fn secured(key: &[u8], challenge: &[u8], message: &[u8]) -> Vec<u8> {
     let mut padded = message.to_vec();
     padded.push(0x80);
-    while padded.len() % 8 != 0 {
+    while !padded.len().is_multiple_of(8) {
         padded.push(0);
     }
     let mut state = challenge.to_vec();

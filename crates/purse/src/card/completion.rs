@@ -1,0 +1,50 @@
+//! What every completion makes durable, in one commit: purse, log, proof, cached records, and the count of wrong MACs back
+//! to none. [sheet 3.4]
+
+use huiwan_apdu::Sw;
+use huiwan_card::{Batch, Context};
+
+use super::files::PurseFiles;
+use super::lock;
+use super::objects::{self, LastProof, PurseState};
+use super::session::Session;
+use crate::command::Proof;
+use crate::date::Stamp;
+use crate::pack::u24;
+use crate::transit::log::{self, LogRecord};
+
+/// A transaction that is about to happen.
+#[derive(Debug)]
+pub(super) struct Completion<'a> {
+    pub(super) session: &'a Session,
+    pub(super) after: PurseState,
+    /// The counter that numbers it, after.
+    pub(super) seq: u16,
+    pub(super) stamp: Stamp,
+    pub(super) proof: Proof,
+}
+
+impl Completion<'_> {
+    /// Adds purse, log, proof and error counter to `batch`.
+    pub(super) fn put(
+        &self,
+        cx: &mut Context<'_>,
+        files: &PurseFiles,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), Sw> {
+        let (tti, init) = (self.session.phase.tti(), &self.session.init);
+        let record = LogRecord::new()
+            .with(log::SEQ, self.seq.to_be_bytes())
+            .with(log::OVERDRAFT, u24(self.after.overdraft))
+            .with(log::AMOUNT, init.amount.to_be_bytes())
+            .with(log::TTI, [tti.0])
+            .with(log::TERMINAL, init.terminal)
+            .with(log::DATE, self.stamp.date)
+            .with(log::TIME, self.stamp.time);
+        let proof = LastProof { tti, seq: self.seq, proof: self.proof };
+        batch.put(cx.object(objects::PURSE_EP), &self.after.to_bytes());
+        batch.put(cx.object(objects::PROOF), &proof.to_bytes());
+        files.log().append_record(cx.memory, batch, cx.instance, record.as_bytes())?;
+        lock::clear_mac_errors(cx, batch)
+    }
+}
