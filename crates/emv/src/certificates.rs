@@ -4,11 +4,11 @@
 //! CA key ──(90, 92, 9F32)──▶ issuer key ──(9F46, 9F48, 9F47, static data)──▶ card key ──(9F4B, terminal data)──▶ ICC dynamic data
 //! ```
 //!
-//! * [`issuer`]: [`recover_issuer`], and the signed static data of cards without a key, [`issuer::verify_ssad`].
-//! * [`icc`]: [`recover_icc`].
-//! * [`dynamic`]: [`verify_fdda`], [`verify_dda`], and CDA's data in [`IccDynamicData`].
-//! * [`static_data`]: [`StaticData`], the records that enter the card's certificate.
-//! * [`layout`]: the signed blocks field by field, shared with the side that makes them, [`crate::host::certificates`].
+//! * [`issuer`] has [`recover_issuer`], and the signed static data of cards without a key, [`issuer::verify_ssad`].
+//! * [`icc`] has [`recover_icc`].
+//! * [`dynamic`] has [`verify_fdda`], [`verify_dda`], and CDA's data in [`IccDynamicData`].
+//! * [`static_data`] has [`StaticData`], the records that enter the card's certificate.
+//! * [`layout`] has the signed blocks field by field, shared with the side that makes them, [`crate::host::certificates`].
 //!
 //! Dates are not compared here: every recovered key tells its expiry ([`CertificateInfo::is_valid_on`]) and the kernel decides.
 //! Nothing tells *why* a check failed; the terminal's verification results only know that it did.

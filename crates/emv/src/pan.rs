@@ -68,7 +68,7 @@ impl Pan {
                 return Err(NotAPan);
             }
             let slot = pan.bytes.get_mut(usize::from(pan.len / 2)).ok_or(NotAPan)?;
-            *slot = if pan.len % 2 == 0 { (nibble << 4) | 0x0F } else { (*slot & 0xF0) | nibble };
+            *slot = if pan.len.is_multiple_of(2) { (nibble << 4) | 0x0F } else { (*slot & 0xF0) | nibble };
             pan.len = pan.len.wrapping_add(1);
         }
         if pan.len < 8 { Err(NotAPan) } else { Ok(pan) }
@@ -88,7 +88,7 @@ impl Pan {
             return None;
         }
         let byte = *self.bytes.get(index / 2)?;
-        Some(if index % 2 == 0 { byte >> 4 } else { byte & 0x0F })
+        Some(if index.is_multiple_of(2) { byte >> 4 } else { byte & 0x0F })
     }
 
     /// The digits, from the left.

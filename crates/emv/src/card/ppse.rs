@@ -15,9 +15,12 @@ pub const NAME: Aid = Aid::from_array(*b"2PAY.SYS.DDF01");
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ppse;
 
-/// The entry after `last` in order of (priority, place in the directory).
-fn next_entry(cx: &mut Context<'_>, last: Option<(u8, usize)>) -> Result<Option<((u8, usize), Entry)>, Sw> {
-    let mut best: Option<((u8, usize), Entry)> = None;
+/// Priority and place in the directory: the order of the answer.
+type Rank = (u8, usize);
+
+/// The entry after `last`.
+fn next_entry(cx: &mut Context<'_>, last: Option<Rank>) -> Result<Option<(Rank, Entry)>, Sw> {
+    let mut best: Option<(Rank, Entry)> = None;
     let mut index = 0_usize;
     while let Some(entry) = cx.directory.nth(cx.memory, index)? {
         let place = entry.priority.map(|priority| (priority, index));

@@ -58,11 +58,19 @@ pub struct Profile {
     pub cdcvm_evidence: CdcvmEvidence,
     /// How many wrong script MACs one transaction may see before its scripts are refused (6985).
     pub script_mac_tries: u8,
+    /// With an ARQC, to a terminal that can do issuer updates: tell that this card can too (CTQ byte 2 bit 7), so that
+    /// the terminal brings the issuer's answer in a second tap. The bit is from Visa-oriented sources.
+    pub announces_issuer_update: bool,
 }
 
 impl Default for Profile {
     fn default() -> Self {
-        Self { fdda_format: FddaFormat::Pboc, cdcvm_evidence: CdcvmEvidence::OfflinePin, script_mac_tries: 3 }
+        Self {
+            fdda_format: FddaFormat::Pboc,
+            cdcvm_evidence: CdcvmEvidence::OfflinePin,
+            script_mac_tries: 3,
+            announces_issuer_update: true,
+        }
     }
 }
 

@@ -21,7 +21,7 @@ fn optional(block: &Block<'_>, key: &str) -> StdVec<u8> {
 fn pan_of_issuer(identifier: &[u8]) -> Pan {
     let mut digits = std::string::String::new();
     for nibble in identifier.iter().flat_map(|b| [b >> 4, b & 15]).take_while(|n| *n < 10) {
-        digits.push(char::from(b'0' + nibble));
+        digits.push(char::from(b'0'.wrapping_add(nibble)));
     }
     while digits.len() < 16 {
         digits.push('7');

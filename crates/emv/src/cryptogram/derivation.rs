@@ -70,7 +70,7 @@ fn hashed_digits(pan: &Pan, sequence: u8) -> [u8; 8] {
 }
 
 const fn odd_parity(byte: u8) -> u8 {
-    if byte.count_ones() % 2 == 0 { byte ^ 1 } else { byte }
+    if byte.count_ones().is_multiple_of(2) { byte ^ 1 } else { byte }
 }
 
 fn halves(key: &Tdes, left: [u8; 8], right: [u8; 8]) -> [u8; 16] {

@@ -289,7 +289,8 @@ pub enum Input<'a> {
     Start {
         /// Its field 55.
         field_55: &'a [u8],
-        /// The account number, when it comes in another field.
+        /// The account number, when it comes in another field of the message (2 or 35). The sequence number (5F34) has to be in
+        /// field 55, or is taken as 00.
         pan: Option<Pan>,
     },
     /// The provider's answer to [`Step::Key`]; `None` when it failed.
@@ -349,6 +350,7 @@ impl fmt::Display for Misuse {
 impl core::error::Error for Misuse {}
 
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is no heap to put the scripts on")]
 enum State {
     Idle,
     Checking(Request),

@@ -177,7 +177,7 @@ impl From<CryptoError> for PersonalisationError {
     }
 }
 
-/// Files and records: 2/1 issuer certificate, 2/2 key parts, 2/3 card certificate, 3/1 static data (signed), 3/2 card authentication data.
+/// Files and records (no object is twice in a tap, or terminals refuse the card): 2/1 issuer certificate, 2/2 key parts, 2/3 card certificate, 3/1 static data (signed), 3/2 card authentication data.
 const AFL: [u8; 8] = [2 << 3, 1, 3, 0, 3 << 3, 1, 2, 1];
 /// The longest record.
 const RECORD_MAX: usize = 254;
@@ -352,7 +352,8 @@ fn track2<'o>(profile: &CardProfile<'_>, holder: &Cardholder, out: &'o mut [u8; 
     out.fill(0xFF);
     for digit in digits {
         if let Some(byte) = out.get_mut(count / 2) {
-            *byte = if count % 2 == 0 { (digit << 4) | 0x0F } else { (*byte & 0xF0) | (digit & 0x0F) };
+            *byte =
+                if count.is_multiple_of(2) { (digit << 4) | 0x0F } else { (*byte & 0xF0) | (digit & 0x0F) };
         }
         count = count.saturating_add(1);
     }

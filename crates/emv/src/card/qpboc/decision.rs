@@ -103,10 +103,8 @@ pub fn decide(request: &Request, state: &State) -> Decision {
     let new_card = state.new_card && card.new_card_check();
     let pin_exceeded = state.pin_tries == Some(0) && card.pin_tries_check();
 
-    if ttq.offline_only() {
-        if (state.new_card && card.decline_new_card()) || pin_exceeded {
-            return declined;
-        }
+    if ttq.offline_only() && ((state.new_card && card.decline_new_card()) || pin_exceeded) {
+        return declined;
     }
     // The verification method comes first: a terminal that cannot do any is sent to the contact interface.
     let (ctq, pin_online) = match verification(request, state, matched) {

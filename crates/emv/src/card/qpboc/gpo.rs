@@ -86,6 +86,9 @@ fn run(
         return Err(Sw::UNKNOWN);
     };
 
+    let update = profile.announces_issuer_update && result == Cryptogram::Arqc && ttq.issuer_update();
+    let ctq = ctq.with_issuer_update(update);
+
     let mut options = [0; OPTIONS_MAX];
     let options = objects::personalised(cx, personalisation::PROCESSING_OPTIONS, &mut options)?;
     let aip =
