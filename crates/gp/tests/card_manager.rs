@@ -77,7 +77,6 @@ fn select_answers_fci() {
             assert_eq!(fci[4..12], hex("A000000151000000"));
             assert_eq!(fci[fci.len() - 4..], hex("9F6501FF"));
         }
-        assert_eq!(card.sw(&hex("00A40400")), 0x6143, "no Le: the answer waits for GET RESPONSE");
         assert_eq!(card.sw(&select(&hex("A000000003"))), 0x6A82);
     });
 }
@@ -625,7 +624,7 @@ fn delete_refusals() {
         // Selected on another channel.
         card.power_on();
         assert_eq!(card.send(&hex("0070000001")), hex("019000"));
-        assert_eq!(card.sw(&[&hex("01A40400")[..], &[7], &TOY_AID].concat()), 0x6102);
+        assert_eq!(card.sw(&[&hex("01A40400")[..], &[7], &TOY_AID, &[0]].concat()), 0x9000);
         let mut session = open(card, 0, &test_keys(), Level::CMac);
         assert_eq!(sw(card, &mut session, &content(&TOY_AID)), 0x6985);
         assert_eq!(sw(card, &mut session, &apdu([0x80, 0xF2, 0x40, 0x02], &hex("4F00"))), 0x9000);

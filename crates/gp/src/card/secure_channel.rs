@@ -14,7 +14,8 @@
 //! | open | command fails with good protection | its status word | open, counters advance |
 //! | aborted | protected command | 6982 | aborted |
 //!
-//! The session lives in the volatile slot as bytes, so it ends with power, deselection and the channel.
+//! The session lives in the volatile slot as bytes, so it ends with power, deselection and the channel. [`Session`] is public for
+//! applications that hold keys of their own; the card manager uses the same.
 
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::{Protection, ResponseWriter, SecureChannel};
@@ -28,7 +29,7 @@ use crate::scp03::{
 };
 
 /// Bytes of a session in the volatile slot.
-pub(crate) const SESSION_LEN: usize = 36 + session_keys::RAW_LEN;
+pub const SESSION_LEN: usize = 36 + session_keys::RAW_LEN;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -39,7 +40,7 @@ enum Phase {
 }
 
 /// A session, from INITIALIZE UPDATE on.
-pub(crate) struct Session {
+pub struct Session {
     phase: Phase,
     level: Level,
     options: Options,
@@ -51,6 +52,15 @@ pub(crate) struct Session {
     raw_keys: [u8; session_keys::RAW_LEN],
 }
 
+impl core::fmt::Debug for Session {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Session")
+            .field("phase", &self.phase)
+            .field("level", &self.level)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
         self.erase();
@@ -59,7 +69,8 @@ impl Drop for Session {
 
 impl Session {
     /// No session.
-    pub(crate) const fn none() -> Self {
+    #[must_use]
+    pub const fn none() -> Self {
         Self {
             phase: Phase::None,
             level: Level::Authenticated,
@@ -83,7 +94,7 @@ impl Session {
     }
 
     /// Ends the session and forgets that there was one.
-    pub(crate) fn end(&mut self) {
+    pub fn end(&mut self) {
         self.erase();
         self.phase = Phase::None;
         self.key_version = 0;
@@ -96,7 +107,8 @@ impl Session {
     }
 
     /// Reads the session out of the slot; anything that is no session is none.
-    pub(crate) fn load(slot: &[u8]) -> Self {
+    #[must_use]
+    pub fn load(slot: &[u8]) -> Self {
         Self::try_load(slot).unwrap_or_else(Self::none)
     }
 
@@ -127,7 +139,7 @@ impl Session {
     }
 
     /// Writes the session into the slot.
-    pub(crate) fn store(&self, slot: &mut [u8]) {
+    pub fn store(&self, slot: &mut [u8]) {
         let phase = match self.phase {
             Phase::None => 0,
             Phase::Init => 1,
@@ -159,12 +171,14 @@ impl Session {
     }
 
     /// Whether a host is authenticated.
-    pub(crate) fn is_open(&self) -> bool {
+    #[must_use]
+    pub fn is_open(&self) -> bool {
         self.phase == Phase::Open
     }
 
     /// The level of an open session.
-    pub(crate) fn level(&self) -> Option<Level> {
+    #[must_use]
+    pub fn level(&self) -> Option<Level> {
         self.is_open().then_some(self.level)
     }
 
@@ -175,9 +189,12 @@ impl Session {
         }
     }
 
-    /// Starts a session; the counter has been raised already.
+    /// Starts a session; the counter has been raised and made durable already.
+    ///
+    /// # Errors
+    /// [`CryptoError`] if the derivation fails.
     #[allow(clippy::too_many_arguments)]
-    pub(crate) fn initialize_update(
+    pub fn initialize_update(
         &mut self,
         keys: &StaticKeys,
         key_version: u8,
@@ -206,7 +223,10 @@ impl Session {
     }
 
     /// EXTERNAL AUTHENTICATE: the session opens, or there is none.
-    pub(crate) fn external_authenticate(&mut self, command: &Command<'_>) -> Result<(), Sw> {
+    ///
+    /// # Errors
+    /// The status word to answer, see the table of this module.
+    pub fn external_authenticate(&mut self, command: &Command<'_>) -> Result<(), Sw> {
         let result = self.verify_host(command);
         if result.is_err() {
             self.end();
@@ -267,7 +287,10 @@ impl Session {
     }
 
     /// Opens once more a command that [`SecureChannel::unwrap`] took, for a later call about the same command.
-    pub(crate) fn reopen<'o>(&self, command: &Command<'_>, out: &'o mut [u8]) -> Result<Command<'o>, Sw> {
+    ///
+    /// # Errors
+    /// 6F00 if it is not that command.
+    pub fn reopen<'o>(&self, command: &Command<'_>, out: &'o mut [u8]) -> Result<Command<'o>, Sw> {
         let body = if self.is_open() && self.level.c_mac() {
             command.data().split_last_chunk::<MAC_LEN>().ok_or(Sw::UNKNOWN)?.0
         } else {

@@ -11,6 +11,7 @@ pub(super) struct Listing<'j> {
     pub(super) scope: Scope,
     pub(super) prefix: &'j [u8],
     pub(super) more: bool,
+    pub(super) pages: u8,
 }
 
 impl Listing<'_> {
@@ -20,6 +21,10 @@ impl Listing<'_> {
             Event::Response(response) => match response.sw() {
                 Sw::OK | Sw::MORE_ENTRIES => {
                     self.more = response.sw() == Sw::MORE_ENTRIES;
+                    // A registry has at most some dozen entries; a card that never ends is no card.
+                    let endless = FaultKind::Malformed("list, which has no end,");
+                    self.pages =
+                        self.pages.checked_add(1).ok_or(Fault { stage: Stage::GetStatus, kind: endless })?;
                     tell(&response, out, Stage::GetStatus)
                 }
                 // Nothing of that kind is an answer, not a fault.

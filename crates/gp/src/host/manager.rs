@@ -444,7 +444,7 @@ impl<'j> Task<'j> {
             Job::Open(request) => Self::Open(Opening::new(request)),
             Job::Close => Self::Close,
             Job::GetData(tag) => Self::GetData(tag),
-            Job::List { scope, prefix } => Self::List(Listing { scope, prefix, more: false }),
+            Job::List { scope, prefix } => Self::List(Listing { scope, prefix, more: false, pages: 0 }),
             Job::Install(request) => Self::Install(request),
             Job::MakeSelectable(aid) => Self::MakeSelectable(aid),
             Job::Personalise(request) => Self::Personalise(request, Storing::new()),

@@ -58,8 +58,8 @@ pub const fn plain_class(cla: u8) -> u8 {
 /// The class byte under the MAC: secure messaging set, logical channel removed. [GPC 11.1.4]
 #[must_use]
 pub const fn mac_class(cla: u8) -> u8 {
-    // Chaining (b5) stays; the channel number and the coding for channels 4 to 19 go.
-    (cla & 0x90) | 0x04
+    // All but the channel stays, chaining (b5) among it; a further class byte becomes the first one of the same meaning.
+    if cla & 0x40 == 0 { (cla & !0x03) | 0x04 } else { (cla & 0x90) | 0x04 }
 }
 
 /// The next chaining value; its first [`MAC_LEN`] bytes are the C-MAC.
