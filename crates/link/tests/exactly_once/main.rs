@@ -11,6 +11,7 @@
 mod channel;
 
 use channel::{Fate, Pair, ROOM};
+use huiwan_link::ble::Timing;
 use huiwan_testkit::rng::Seeded;
 use proptest::prelude::*;
 
@@ -29,6 +30,19 @@ fn a_clean_link_sends_nothing_twice() {
     let messages = messages(&[&[300], &[]]);
     // 8 + 24 * 12 + 4: 26 fragments in windows of 8, each window reported once; and a report each on connecting.
     assert_eq!(Pair::new(messages.clone(), &[20]).run(&messages, |_| Fate::Deliver), 26 + 4 + 2);
+}
+
+/// A new window goes out as soon as the old one is reported, not after a timeout.
+#[test]
+fn a_clean_link_never_waits() {
+    let messages = messages(&[&[500; 2], &[]]);
+    let mut pair = Pair::new(messages, &[20]);
+    let start = pair.now;
+    while !pair.is_done() {
+        pair.turn(&mut |_| Fate::Deliver);
+    }
+    // A turn takes five milliseconds: six windows and six reports for each message.
+    assert!(pair.now.since(start) < Timing::DEFAULT.retransmit, "{:?}", pair.now.since(start));
 }
 
 /// A break at every frame of the story, lost or arrived, and again every so many frames later, with connections that stay,
