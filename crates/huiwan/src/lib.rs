@@ -3,8 +3,10 @@
 //! Where is what:
 //! - [`element`]: the card manager, payment environment, bank card and transit card on one element
 //! - [`relay`]: what phone and band say to each other over the link
+//! - [`trace`]: what passes between a reader and a card, said in words
 #![no_std]
 #![forbid(unsafe_code)]
 
 pub mod element;
 pub mod relay;
+pub mod trace;
