@@ -18,6 +18,7 @@
 //! - An error status word goes without data. An answer longer than asked for is kept for GET RESPONSE, whatever the protocol.
 
 mod answer;
+mod chain;
 mod channel;
 mod forward;
 mod job;
@@ -35,6 +36,7 @@ use crate::module::{Action, Module, ModuleId};
 use crate::response::ResponseWriter;
 
 use answer::{Answer, Pending};
+use chain::Chain;
 use channel::{Channel, Slot};
 use forward::{Call, Frame};
 pub use job::Job;
@@ -47,8 +49,6 @@ pub const MAX_RESPONSE: usize = 256;
 pub const MIN_SCRATCH: usize = 1024;
 /// How many calls can wait for each other: an application, its domain, the application again, and one more.
 const DEPTH: usize = 4;
-/// Header, extended Lc and extended Le of a joined command.
-const APDU_OVERHEAD: usize = 9;
 
 /// How the element behaves on its interfaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,13 +124,6 @@ struct Current {
     ne: Option<usize>,
     has_data: bool,
     channel: u8,
-}
-
-/// A chain of commands being joined in scratch. [ISO 7816-4 5.3.3]
-#[derive(Clone, Copy, Debug)]
-struct Chain {
-    header: [u8; 4],
-    len: usize,
 }
 
 /// A secure element: modules, a directory of their instances, and memory.
@@ -432,69 +425,6 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
         self.pending = None;
         self.answer.clear();
         Sw::WRONG_LENGTH
-    }
-
-    /// One command of a chain: the pieces are joined in scratch and processed as one extended command with the last.
-    fn join(
-        &mut self,
-        class: &Class,
-        command: &Command<'_>,
-        env: &mut Environment<'_>,
-    ) -> Result<Option<Sw>, Sw> {
-        const DATA: usize = 7;
-        let result = self.join_piece(class, command);
-        match result {
-            Ok(Some(len)) => {
-                self.chain = None;
-                let end = DATA.saturating_add(len);
-                let [cla, ins, p1, p2] = command.header();
-                let lc = u16::try_from(len).map_err(|_| Sw::NOT_ENOUGH_MEMORY)?;
-                let [hi, lo] = lc.to_be_bytes();
-                if let Some(head) = self.scratch.first_chunk_mut::<DATA>() {
-                    *head = [cla, ins, p1, p2, 0, hi, lo];
-                }
-                if self.current.ne.is_none() || len == 0 {
-                    return self.process(end, env);
-                }
-                let end_le = end.saturating_add(2);
-                self.scratch.get_mut(end..end_le).ok_or(Sw::NOT_ENOUGH_MEMORY)?.fill(0);
-                self.process(end_le, env)
-            }
-            Ok(None) => Ok(Some(Sw::OK)),
-            Err(sw) => {
-                self.chain = None;
-                self.scratch.zeroize();
-                Err(sw)
-            }
-        }
-    }
-
-    /// Adds the data; `Some(length of all data)` with the last command of the chain.
-    fn join_piece(&mut self, class: &Class, command: &Command<'_>) -> Result<Option<usize>, Sw> {
-        if matches!(command.ins(), 0xA4 | 0x70 | 0xC0) {
-            return Err(if class.chaining() {
-                Sw::CHAINING_NOT_SUPPORTED
-            } else {
-                Sw::CONDITIONS_NOT_SATISFIED
-            });
-        }
-        let [cla, ins, p1, p2] = command.header();
-        let header = [cla & !0x10, ins, p1, p2];
-        let from = match self.chain {
-            Some(chain) if chain.header == header => chain.len,
-            Some(_) => return Err(Sw::CONDITIONS_NOT_SATISFIED),
-            None => 0,
-        };
-        let len = from.saturating_add(command.data().len());
-        let most = SCRATCH.saturating_sub(MIN_SCRATCH).saturating_sub(APDU_OVERHEAD);
-        if len > most {
-            return Err(Sw::NOT_ENOUGH_MEMORY);
-        }
-        let (at, end) = (from.saturating_add(7), len.saturating_add(7));
-        copy(self.scratch.get_mut(at..end).ok_or(Sw::NOT_ENOUGH_MEMORY)?, command.data());
-        self.chain = class.chaining().then_some(Chain { header, len });
-        self.current.has_data |= len != 0;
-        Ok((!class.chaining()).then_some(len))
     }
 
     /// The command in the first `len` bytes of scratch goes to the selected instance.

@@ -258,7 +258,11 @@ fn chains_are_joined() {
     assert_eq!(band.send(&last), (vec![0, 100], 0x9000), "begun anew");
     assert_eq!(band.send(&[0x10, 0xA4, 0x04, 0, 1, 1]).1, 0x6884);
     assert_eq!(band.send(&[0x10, 0x70, 0, 0]).1, 0x6884);
-    // An empty last piece, and a chain on a reset.
+    // Empty pieces, and a chain on a reset.
+    assert_eq!(band.send(&[0x10, 0x1E, 0, 0]), (vec![], 0x9000));
+    assert_eq!(band.send(&[0x00, 0x1E, 0, 0, 0]), (vec![0, 0], 0x9000));
+    assert_eq!(band.send(&[0x10, 0x1E, 0, 0]), (vec![], 0x9000));
+    assert_eq!(band.send(&[0x00, 0x1E, 0, 0]), (vec![0, 0], 0x9000));
     band.send(&piece(0x10, 9, 1));
     assert_eq!(band.send(&[0x00, 0x1E, 0, 0, 0]), (vec![0, 9], 0x9000));
     band.send(&piece(0x10, 9, 1));

@@ -439,3 +439,56 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (1_u8..4).prop_map(Op::DeleteInstance),
     ]
 }
+
+/// Fills the journal to its capacity and wears it in.
+fn full_journal() -> (Small, Model) {
+    let mut journal = Small::format(Flash::erased()).unwrap();
+    let mut model = Model::new();
+    for n in 0..200_u16 {
+        let ops = [Op::Put(n % 22, vec![n as u8; 40 + usize::from(n * 7 % 50)])];
+        match step(&mut journal, &ops) {
+            Ok(()) => apply(&mut model, &ops),
+            Err(error) => assert_eq!(error, MemoryError::Full),
+        }
+    }
+    assert!(journal.used() * 4 > journal.capacity(89) * 3, "{} of {}", journal.used(), journal.capacity(89));
+    assert_eq!(content(&mut journal), model);
+    (journal, model)
+}
+
+#[test]
+fn a_full_journal_goes_on() {
+    let (mut journal, mut model) = full_journal();
+    // Every object is rewritten many times over at its length, with the collections that this makes due.
+    for n in 0..1000_u16 {
+        let (&object, data) = model.iter().nth(usize::from(n) % model.len()).unwrap();
+        let ops = [Op::Put(object.id, vec![n as u8; data.len()])];
+        step(&mut journal, &ops).unwrap();
+        apply(&mut model, &ops);
+    }
+    let mut journal = remount(journal);
+    assert_eq!(content(&mut journal), model);
+}
+
+#[test]
+fn collections_that_are_cut_at_the_same_place_again_and_again_succeed_in_the_end() {
+    let (mut journal, model) = full_journal();
+    let mut buffer = [0; 100];
+    let (&object, data) = model.iter().next().unwrap();
+    while journal.commit(&batch(&[Op::Put(object.id, data.clone())], &mut buffer)).is_ok() {}
+    assert!(journal.needs_collection());
+    let image = *journal.flash().bytes();
+    for cut in Cut::ALL {
+        for n in 0..48 {
+            let mut journal = Small::mount(Flash::from_bytes(image)).unwrap();
+            for again in 0..6 {
+                journal.flash_mut().cut_after(n, cut, 1000 * n + again);
+                let _ = journal.collect();
+                journal = remount(journal);
+                assert_eq!(content(&mut journal), model, "cut {n} {cut:?} {again}");
+            }
+            assert_eq!(journal.collect(), Ok(()), "cut {n} {cut:?}");
+            assert_eq!(content(&mut journal), model);
+        }
+    }
+}
