@@ -122,6 +122,8 @@ impl<N: ArraySize> BlockCipherEncClosure for Sized<'_, N> {
 }
 
 /// A chain in the cipher's own block type.
+///
+/// On a host everything is inlined into the cipher's backend, so that its instructions are; on bare metal flash counts.
 pub(super) struct Running<N: ArraySize> {
     state: Array<u8, N>,
     held: Array<u8, N>,
@@ -129,7 +131,7 @@ pub(super) struct Running<N: ArraySize> {
 }
 
 impl<N: ArraySize> Running<N> {
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn load(chain: &Chain) -> Self {
         let mut this = Self { state: Array::default(), held: Array::default(), held_len: chain.held_len };
         copy(&mut this.state, &chain.state.to_ne_bytes());
@@ -137,7 +139,7 @@ impl<N: ArraySize> Running<N> {
         this
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn store(&self, chain: &mut Chain) {
         let (mut state, mut held) = ([0; 16], [0; 16]);
         copy(&mut state, &self.state);
@@ -148,7 +150,7 @@ impl<N: ArraySize> Running<N> {
     }
 
     /// Takes in one block that is known not to be the last, while nothing is held back.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn block<B: BlockCipherEncBackend<BlockSize = N>>(
         &mut self,
         backend: &B,
@@ -161,13 +163,13 @@ impl<N: ArraySize> Running<N> {
     }
 
     /// How many bytes are missing to a whole block held back; none when nothing is held.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn missing(&self) -> usize {
         if self.held_len == 0 { 0 } else { N::USIZE.saturating_sub(self.held_len) }
     }
 
     /// Takes in the block held back, if it is whole: it is known not to be the last.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn release<B: BlockCipherEncBackend<BlockSize = N>>(&mut self, backend: &B) {
         if self.held_len == N::USIZE {
             let held = self.held.clone();
@@ -177,7 +179,7 @@ impl<N: ArraySize> Running<N> {
     }
 
     /// Takes bytes in; the last block, whole or not, is held back.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn absorb<B: BlockCipherEncBackend<BlockSize = N>>(&mut self, backend: &B, part: &[u8]) {
         let mut rest = part;
         if self.held_len > 0 {
@@ -204,7 +206,7 @@ impl<N: ArraySize> Running<N> {
         self.held_len = last.len();
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn end<B: BlockCipherEncBackend<BlockSize = N>>(
         &mut self,
         backend: &B,
@@ -233,7 +235,7 @@ impl<N: ArraySize> Running<N> {
     }
 
     /// Adds the last block, padded, to the state.
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn pad_and_add<B: BlockCipherEncBackend<BlockSize = N>>(&mut self, backend: &B, padding: Padding) {
         match padding {
             Padding::Method2 => {
@@ -245,14 +247,14 @@ impl<N: ArraySize> Running<N> {
         xor(&mut self.state, &self.held);
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn clear_from_end(&mut self) {
         for byte in self.held.iter_mut().skip(self.held_len) {
             *byte = 0;
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn mark_end(&mut self) {
         self.clear_from_end();
         if let Some(byte) = self.held.get_mut(self.held_len) {
@@ -263,7 +265,7 @@ impl<N: ArraySize> Running<N> {
 
 /// Doubling in GF(2^128) [SP 800-38B 6.1]: a shift, and the constant for the bit shifted out, in constant time.
 /// CMAC is made for 16-byte blocks only; any other is returned as it is.
-#[inline(always)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 fn double<N: ArraySize>(mut block: Array<u8, N>) -> Array<u8, N> {
     if let Ok(block) = <&mut [u8; 16]>::try_from(block.as_mut_slice()) {
         let bits = u128::from_be_bytes(*block);

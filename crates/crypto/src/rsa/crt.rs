@@ -6,18 +6,12 @@ use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
 use crypto_bigint::{Limb, NonZero, Odd, Uint};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::uint::{load, store, trim, with_width};
+use super::uint::{load, store, trim, with_prime_width, with_width};
 use super::{MAX_MODULUS_LEN, RsaPublic};
+use crate::block::copy;
 use crate::{CryptoError, Random, Secret, ct_eq};
 
 const MAX_PRIME_LEN: usize = MAX_MODULUS_LEN / 2;
-
-/// Calls a function generic over the width of the primes.
-macro_rules! with_prime_width {
-    ($len:expr, $function:ident $arguments:tt) => {
-        with_width!($len, 512 576 704 768 1024, $function $arguments)
-    };
-}
 
 /// An RSA private key in its Chinese remainder form, of the public exponent 3 or 65537 [EMV-B2 B2.1].
 #[derive(Clone)]
@@ -105,7 +99,7 @@ impl RsaPrivate {
     /// [`CryptoError`] when `out` is too short.
     pub fn modulus<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8], CryptoError> {
         let out = out.get_mut(..self.modulus_len()).ok_or(CryptoError)?;
-        out.copy_from_slice(self.public.modulus());
+        copy(out, self.public.modulus());
         Ok(out)
     }
 
@@ -142,7 +136,7 @@ impl RsaPrivate {
         if !ct_eq(self.public.recover(signature, &mut again)?, message) {
             return Err(CryptoError);
         }
-        out.copy_from_slice(signature);
+        copy(out, signature);
         Ok(out)
     }
 }
@@ -250,7 +244,7 @@ fn blinded_power<const LIMBS: usize>(
     let unblind = Zeroizing::new(r.invert().into_option().ok_or(CryptoError)?);
 
     let mut blind = Zeroizing::new(*r);
-    for bit in (0..exponent.ilog2()).rev() {
+    for bit in (0..exponent.checked_ilog2().unwrap_or(0)).rev() {
         *blind = blind.square();
         if (exponent >> bit) & 1 == 1 {
             *blind = blind.mul(&r);

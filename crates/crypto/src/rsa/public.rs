@@ -5,7 +5,7 @@ use core::fmt;
 use crypto_bigint::Odd;
 use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
 
-use super::uint::{load, store, trim, with_width};
+use super::uint::{load, store, trim, with_modulus_width, with_width};
 use super::{MAX_MODULUS_LEN, MIN_MODULUS_LEN};
 use crate::CryptoError;
 
@@ -77,11 +77,7 @@ impl RsaPublic {
         if signature.len() != self.len || signature >= self.modulus() {
             return Err(CryptoError);
         }
-        with_width!(
-            self.len,
-            512 768 1024 1152 1280 1408 1536 1792 2048,
-            power(self.modulus(), self.exponent, signature, out)
-        )?;
+        with_modulus_width!(self.len, power(self.modulus(), self.exponent, signature, out))?;
         Ok(out)
     }
 }
@@ -105,7 +101,7 @@ fn power<const LIMBS: usize>(
     let base = FixedMontyForm::new(&plain, &params);
     let mut result = base;
     // Square and multiply from the bit under the highest to the bit above the lowest.
-    for bit in (1..exponent.ilog2()).rev() {
+    for bit in (1..exponent.checked_ilog2().unwrap_or(0)).rev() {
         result = result.square();
         if (exponent >> bit) & 1 == 1 {
             result = result.mul(&base);

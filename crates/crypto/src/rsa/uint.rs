@@ -31,13 +31,42 @@ pub(super) fn trim(bytes: &[u8]) -> &[u8] {
 }
 
 /// Calls a function generic over the number of limbs with the narrowest of the given widths (in bits) that holds `len`
-/// bytes. Each width is code of its own, so the list is a balance of speed and flash.
+/// bytes.
 macro_rules! with_width {
-    ($len:expr, $($bits:literal)*, $function:ident $arguments:tt) => {
+    ($len:expr, [$($bits:literal)*], $function:ident $arguments:tt) => {
         match $len {
-            $(len if len <= const { $bits / 8 } => $function::<{ $bits / 8 / crypto_bigint::Limb::BYTES }> $arguments,)*
+            $(len if len <= const { $bits / 8 } => {
+                $function::<{ $bits / 8 / crypto_bigint::Limb::BYTES }> $arguments
+            })*
             _ => Err($crate::CryptoError),
         }
     };
 }
 pub(super) use with_width;
+
+// Each width is code of its own. A host has one for every usual key; on bare metal flash counts, and there are two: for
+// the keys of cards (up to 1152 bits) and for all.
+
+/// [`with_width`] over the widths of moduli.
+macro_rules! with_modulus_width {
+    ($len:expr, $function:ident $arguments:tt) => {{
+        #[cfg(not(target_os = "none"))]
+        let result = with_width!($len, [512 768 1024 1152 1280 1408 1536 1792 1984 2048], $function $arguments);
+        #[cfg(target_os = "none")]
+        let result = with_width!($len, [1152 2048], $function $arguments);
+        result
+    }};
+}
+pub(super) use with_modulus_width;
+
+/// [`with_width`] over the widths of primes.
+macro_rules! with_prime_width {
+    ($len:expr, $function:ident $arguments:tt) => {{
+        #[cfg(not(target_os = "none"))]
+        let result = with_width!($len, [512 576 704 768 1024], $function $arguments);
+        #[cfg(target_os = "none")]
+        let result = with_width!($len, [576 1024], $function $arguments);
+        result
+    }};
+}
+pub(super) use with_prime_width;
