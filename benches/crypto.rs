@@ -6,11 +6,12 @@
 
 use std::hint::black_box;
 
-use ::cipher::{Array, BlockCipherEncrypt as _, KeyInit as _};
+use ::cipher::{Array, BlockCipherDecrypt as _, BlockCipherEncrypt as _, KeyInit as _};
+use ::sm2::dsa::signature::{Signer as _, Verifier as _};
 use cmac::Mac as _;
 use criterion::{Criterion, criterion_group, criterion_main};
 use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
-use crypto_bigint::{Odd, U1024, Uint};
+use crypto_bigint::{Odd, Uint};
 use huiwan_crypto::mac::{self, Padding};
 use huiwan_crypto::rsa::{RsaPrivate, RsaPublic};
 use huiwan_crypto::sm2::{self, Sm2Private};
@@ -189,7 +190,30 @@ fn aes(c: &mut Criterion) {
             s_enc.decrypt_cbc(&iv, black_box(&mut data)).unwrap();
             mac
         },
+        "rustcrypto" => {
+            use cmac::digest::InnerInit as _;
+            let mac = cmac::Cmac::<::aes::Aes128>::inner_init(raw_mac.clone());
+            let mac = mac.chain_update(chaining).chain_update(header).chain_update(black_box(data)).finalize();
+            let mut chain = Array(*black_box(&[1; 16]));
+            raw_enc.encrypt_block(&mut chain);
+            for block in data.chunks_mut(16) {
+                let mut plain = Array::<u8, cipher::consts::U16>::try_from(&*block).unwrap();
+                raw_enc.decrypt_block(&mut plain);
+                plain.iter_mut().zip(chain).for_each(|(p, c)| *p ^= c);
+                chain.copy_from_slice(block);
+                block.copy_from_slice(&plain);
+            }
+            mac
+        },
     );
+}
+
+/// The operation as the documentation of `crypto-bigint` shows it.
+fn pow_vartime<const LIMBS: usize>((key, signature): &(RsaPublic, Vec<u8>)) -> Uint<LIMBS> {
+    let modulus = Odd::new(Uint::from_be_slice(black_box(key.modulus()))).unwrap();
+    let params = FixedMontyParams::new_vartime(modulus);
+    let base = FixedMontyForm::new(&Uint::from_be_slice(black_box(signature)), &params);
+    base.pow_vartime(&Uint::<1>::from(key.exponent())).retrieve()
 }
 
 fn rsa(c: &mut Criterion) {
@@ -203,23 +227,28 @@ fn rsa(c: &mut Criterion) {
         key.recover(black_box(signature), &mut out).unwrap();
         out
     };
-    let v = file.block("rsa-1024-3");
-    let (n, s) = (U1024::from_be_slice(&v.bytes("in.n")), U1024::from_be_slice(&v.bytes("out.signature")));
     compare!(c, "rsa_recover/1024_e3",
         "huiwan" => recover(&keys[0]),
-        "rustcrypto" => {
-            let params = FixedMontyParams::new_vartime(Odd::new(*black_box(&n)).unwrap());
-            FixedMontyForm::new(&s, &params).pow_vartime(&Uint::<1>::from(3u8)).retrieve()
-        },
+        "rustcrypto" => pow_vartime::<16>(&keys[0]),
     );
-    compare!(c, "rsa_recover/1152_e3", "huiwan" => recover(&keys[1]));
-    compare!(c, "rsa_recover/1984_e3", "huiwan" => recover(&keys[2]));
+    compare!(c, "rsa_recover/1152_e3",
+        "huiwan" => recover(&keys[1]),
+        "rustcrypto" => pow_vartime::<18>(&keys[1]),
+    );
+    compare!(c, "rsa_recover/1984_e3",
+        "huiwan" => recover(&keys[2]),
+        "rustcrypto" => pow_vartime::<31>(&keys[2]),
+    );
     compare!(c, "rsa_recover/fdda_1984_1152_1024",
         "huiwan" => (recover(&keys[2]), recover(&keys[1]), recover(&keys[0])),
+        "rustcrypto" => (pow_vartime::<31>(&keys[2]), pow_vartime::<18>(&keys[1]), pow_vartime::<16>(&keys[0])),
     );
     let v = file.block("rsa-1024-65537");
     let key = (RsaPublic::new(&v.bytes("in.n"), &v.bytes("in.e")).unwrap(), v.bytes("out.signature"));
-    compare!(c, "rsa_recover/1024_e65537", "huiwan" => recover(&key));
+    compare!(c, "rsa_recover/1024_e65537",
+        "huiwan" => recover(&key),
+        "rustcrypto" => pow_vartime::<16>(&key),
+    );
 
     let mut random = Seeded::new(1);
     for (name, id) in [("1024", "rsa-1024-3"), ("1152", "rsa-1152-3"), ("1984", "rsa-1984-3")] {
@@ -237,11 +266,16 @@ fn sm2(c: &mut Criterion) {
     let mut random = Seeded::new(1);
     let message = [0x5A; 120];
     let signature = key.sign(&[&message], sm2::DEFAULT_ID, &mut random).unwrap();
+    let id = str::from_utf8(sm2::DEFAULT_ID).unwrap();
+    let raw = ::sm2::dsa::SigningKey::from_slice(id, &[3; 32]).unwrap();
+    let raw_signature = ::sm2::dsa::Signature::from_slice(&signature).unwrap();
     compare!(c, "sm2/sign",
         "huiwan" => key.sign(&[black_box(&message)], sm2::DEFAULT_ID, &mut random).unwrap(),
+        "rustcrypto" => raw.sign(black_box(&message)),
     );
     compare!(c, "sm2/verify",
         "huiwan" => key.public().verify(&[black_box(&message)], sm2::DEFAULT_ID, &signature).unwrap(),
+        "rustcrypto" => raw.verifying_key().verify(black_box(&message), &raw_signature).unwrap(),
     );
 }
 
@@ -251,7 +285,10 @@ fn hashes(c: &mut Criterion) {
         "huiwan" => hash::sha1(&[black_box(&message)]),
         "rustcrypto" => sha1::Sha1::digest(black_box(message)),
     );
-    compare!(c, "sm3/256", "huiwan" => hash::sm3(&[black_box(&message)]));
+    compare!(c, "sm3/256",
+        "huiwan" => hash::sm3(&[black_box(&message)]),
+        "rustcrypto" => ::sm3::Sm3::digest(black_box(message)),
+    );
 }
 
 criterion_group!(benches, des, aes, rsa, sm2, hashes);
