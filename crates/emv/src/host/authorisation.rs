@@ -4,7 +4,7 @@
 //! Start(field 55) ─▶ Key(Check) ─▶ Decide(Facts) ─▶ Key(Respond) ─▶ Key(ScriptMac)… ─▶ Done(Response: 8A ‖ 91 ‖ 71/72)
 //! ```
 //!
-//! Keys stay with an [`IssuerKeys`](super::IssuerKeys) provider: the engine names operations and is given answers
+//! Keys stay with an [`IssuerKeys`] provider: the engine names operations and is given answers
 //! ([`KeyRequest::perform`] does one with a provider at hand). What to approve is the caller's policy; the engine has checked the
 //! cryptogram and tells what the card authenticated. A top-up is computed from the balance in *this* request's issuer
 //! application data, never from the host's books, so an amount the card spent offline in between is not given back.

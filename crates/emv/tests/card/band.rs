@@ -1,4 +1,5 @@
 //! A band with a loader in place of the card manager, a PPSE and a payment card; and a reader to hold against it.
+#![allow(clippy::cast_possible_truncation)]
 
 use std::collections::BTreeMap;
 
@@ -51,7 +52,7 @@ impl Memory for Cells {
         }
         let fails = matches!(self.cut, Some((0, _)));
         let lands = match &mut self.cut {
-            Some((0, lands)) => std::mem::replace(lands, false),
+            Some((0, lands)) => core::mem::replace(lands, false),
             Some((left, _)) => {
                 *left -= 1;
                 true

@@ -1,4 +1,5 @@
 //! Every path of the decision, through the card: what the terminal sends and what the card is → status word or cryptogram and CTQ.
+#![allow(clippy::cast_possible_truncation)]
 
 use super::band::*;
 

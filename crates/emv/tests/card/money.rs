@@ -1,4 +1,5 @@
 //! Any sequence of taps, torn taps, repeated reads and top-ups: the card's money is what a simple book says.
+#![allow(clippy::cast_possible_truncation)]
 
 use proptest::prelude::*;
 

@@ -1,4 +1,5 @@
 //! The power goes at every commit of every command that writes, before it lands and after: before or after, never between.
+#![allow(clippy::cast_possible_truncation)]
 
 use huiwan_emv::card::Qpboc;
 use huiwan_emv::host::authorisation::{Decision, Script};

@@ -1,4 +1,5 @@
 //! A tap from SELECT to the last record, checked as a terminal would, and every command out of place.
+#![allow(clippy::cast_possible_truncation)]
 
 use huiwan_card::{Element, Entry, Environment, Interface, Module, StaticDirectory};
 use huiwan_emv::card::{Ppse, ppse};

@@ -80,7 +80,7 @@ proptest! {
     #[test]
     fn a_smaller_amount_is_never_treated_worse(request in request(), state in state(), part in 0_u64..1000) {
         // Prepaid cards decline nothing-to-pay, so one unit is the least compared.
-        let less = Amount::new((request.amount.minor() * part / 1000).max(1)).unwrap();
+        let less = Amount::new((request.amount.minor().saturating_mul(part) / 1000).max(1)).unwrap();
         let is_approved = |decision| matches!(decision, Decision::Answer { result: Cryptogram::Tc, .. });
         if request.amount > Amount::ZERO && is_approved(decide(&request, &state)) {
             let smaller = Request { amount: less, ..request };
