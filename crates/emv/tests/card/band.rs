@@ -109,10 +109,8 @@ impl Module for Loader {
     }
 }
 
-pub type Elem = Element<'static, Cells, StaticDirectory<'static>, 4, { qpboc::session::SLOT }, 4096>;
-
-pub struct Band {
-    pub element: Elem,
+pub struct Band<M: Memory = Cells> {
+    pub element: Element<'static, M, StaticDirectory<'static>, 4, { qpboc::session::SLOT }, 4096>,
     rng: Seeded,
 }
 
@@ -191,8 +189,8 @@ pub fn standard_script() -> Vec<u8> {
     STANDARD.with(Clone::clone)
 }
 
-impl Band {
-    pub fn on(memory: Cells, qpboc: Qpboc) -> Self {
+impl<M: Memory> Band<M> {
+    pub fn on(memory: M, qpboc: Qpboc) -> Self {
         let modules: &'static [&'static dyn Module] =
             Box::leak(vec![&Loader as &dyn Module, &Ppse, Box::leak(Box::new(qpboc))].into_boxed_slice());
         let entries: &'static [Entry] = Box::leak(
@@ -206,27 +204,6 @@ impl Band {
         let mut band =
             Self { element: Element::new(modules, StaticDirectory(entries), memory), rng: Seeded::new(3) };
         band.power_on();
-        band
-    }
-
-    pub fn blank() -> Self {
-        Self::on(Cells::default(), Qpboc::default())
-    }
-
-    /// A personalised card: 500 yuan of e-cash, 300 a payment, verification above 300, reload below 20.
-    pub fn issued() -> Self {
-        let mut band = Self::blank();
-        band.load(&standard_script());
-        band
-    }
-
-    /// The issued card after its first online transaction, with objects replaced.
-    pub fn with(objects: &[(u16, &[u8])]) -> Self {
-        let mut band = Self::issued();
-        band.element.memory_mut().set(0x9F13, &[0, 1]);
-        for (id, data) in objects {
-            band.element.memory_mut().set(*id, data);
-        }
         band
     }
 
@@ -263,19 +240,6 @@ impl Band {
         self.send(&[&[0, 0xA4, 4, 0, 8][..], &AID, &[0]].concat()).1
     }
 
-    pub fn memory(&mut self) -> &Cells {
-        self.element.memory_mut()
-    }
-
-    pub fn balance(&mut self) -> u64 {
-        Amount::from_bcd(self.memory().get(0x9F79).unwrap()).unwrap().minor()
-    }
-
-    pub fn atc(&mut self) -> u16 {
-        let atc = self.memory().get(0x9F36).unwrap();
-        u16::from_be_bytes([atc[0], atc[1]])
-    }
-
     /// SELECT and GET PROCESSING OPTIONS.
     pub fn tap(&mut self, terminal: &Reader) -> Result<Answer, u16> {
         let selected = self.select();
@@ -306,6 +270,42 @@ impl Band {
             }
         }
         Ok(records)
+    }
+}
+
+impl Band {
+    pub fn blank() -> Self {
+        Self::on(Cells::default(), Qpboc::default())
+    }
+
+    /// A personalised card: 500 yuan of e-cash, 300 a payment, verification above 300, reload below 20.
+    pub fn issued() -> Self {
+        let mut band = Self::blank();
+        band.load(&standard_script());
+        band
+    }
+
+    /// The issued card after its first online transaction, with objects replaced.
+    pub fn with(objects: &[(u16, &[u8])]) -> Self {
+        let mut band = Self::issued();
+        band.element.memory_mut().set(0x9F13, &[0, 1]);
+        for (id, data) in objects {
+            band.element.memory_mut().set(*id, data);
+        }
+        band
+    }
+
+    pub fn memory(&mut self) -> &Cells {
+        self.element.memory_mut()
+    }
+
+    pub fn balance(&mut self) -> u64 {
+        Amount::from_bcd(self.memory().get(0x9F79).unwrap()).unwrap().minor()
+    }
+
+    pub fn atc(&mut self) -> u16 {
+        let atc = self.memory().get(0x9F36).unwrap();
+        u16::from_be_bytes([atc[0], atc[1]])
     }
 }
 

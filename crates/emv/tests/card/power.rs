@@ -1,7 +1,10 @@
-//! The power goes at every commit of every command that writes, before it lands and after: before or after, never between.
+//! The power goes at every commit of every command that writes, before it lands and after; then at every flash operation below
+//! those commits, in every mode: before or after, never between.
 #![allow(clippy::cast_possible_truncation)]
 
+use huiwan_card::{Cut, Journal, RamFlash};
 use huiwan_emv::card::Qpboc;
+use huiwan_emv::data::amount::Amount;
 use huiwan_emv::host::authorisation::{Decision, Script};
 
 use super::band::*;
@@ -171,4 +174,133 @@ fn personalisation_checks_what_it_stores() {
     for unknown in [0x0000, 0x1F01, 0x0100, 0x8300, 0xF003, 0x7FFF] {
         assert_eq!(band.store(unknown, &[0x70, 0]), 0x6A88, "{unknown:04X}");
     }
+}
+
+// ---- the same through the journal, at every flash operation
+
+type Flash = RamFlash<24576>;
+type Disk = Journal<Flash, 64>;
+
+fn mounted(flash: Flash) -> Band<Disk> {
+    Band::on(Disk::mount(flash).unwrap(), Qpboc::default())
+}
+
+/// An issued card's flash.
+fn issued_flash() -> Flash {
+    let mut band = Band::on(Disk::format(Flash::new()).unwrap(), Qpboc::default());
+    band.load(&standard_script());
+    band.element.memory_mut().flash().clone()
+}
+
+/// What the card itself says: counter, balance, log records.
+fn told(band: &mut Band<Disk>) -> (u16, u64, usize) {
+    band.power_on();
+    assert_eq!(band.select(), 0x9000);
+    let atc = band.send(&[0x80, 0xCA, 0x9F, 0x36, 0]).0;
+    let balance = band.send(&[0x80, 0xCA, 0x9F, 0x79, 0]).0;
+    let logged = (1..=10).take_while(|back| band.read(0x0B, *back).is_ok()).count();
+    (u16::from_be_bytes([atc[3], atc[4]]), Amount::from_bcd(&balance[3..]).unwrap().minor(), logged)
+}
+
+/// Runs `act` on copies of `flash`, cut at each operation in each mode; `check` sees the card after the power is back, and what
+/// `act` returned.
+fn at_every_flash_operation<R>(
+    flash: &Flash,
+    act: impl Fn(&mut Band<Disk>) -> R,
+    check: impl Fn(&mut Band<Disk>, R, &str),
+) {
+    let mut whole = mounted(flash.clone());
+    let before = whole.element.memory_mut().flash().operations();
+    act(&mut whole);
+    let operations = whole.element.memory_mut().flash().operations() - before;
+    assert!(operations > 0);
+    for operation in 0..operations {
+        for cut in Cut::ALL {
+            let mut band = mounted(flash.clone());
+            band.element.memory_mut().flash_mut().cut_after(operation, cut, operation + 1);
+            let result = act(&mut band);
+            let mut flash = band.element.memory_mut().flash().clone();
+            flash.power_on();
+            check(&mut mounted(flash), result, &format!("{cut:?} at operation {operation} of {operations}"));
+        }
+    }
+}
+
+#[test]
+fn a_payment_at_every_flash_operation() {
+    let reader = Reader::of(yuan(30));
+    at_every_flash_operation(
+        &issued_flash(),
+        |band| band.tap(&reader).and_then(|answer| band.read_all(&answer)).is_ok(),
+        |band, finished, place| {
+            let (atc, balance, logged) = told(band);
+            let booked = balance == 47_000;
+            assert!(booked || balance == 50_000, "{place}: {balance}");
+            assert_eq!(logged, usize::from(booked), "{place}: log and balance together");
+            assert!(atc <= 1 && (!booked || atc == 1), "{place}");
+            assert!(!finished || booked, "{place}: an answered last record is booked");
+            assert_eq!(band.read(3, 2).is_ok(), booked, "{place}: and can be read again");
+            let answer = band.tap(&reader).unwrap();
+            assert_eq!(answer.get(0x9F36).unwrap(), (atc + 1).to_be_bytes(), "{place}");
+            band.read_all(&answer).unwrap();
+            assert_eq!(told(band).1, balance - 3_000, "{place}: and it goes on paying");
+        },
+    );
+}
+
+#[test]
+fn a_top_up_at_every_flash_operation() {
+    let mut band = mounted(issued_flash());
+    let reader = online(30);
+    let answer = band.tap(&reader).unwrap();
+    let response = authorise(&field_55(&answer, &reader), &mut keys(), |_| {
+        Decision::approve().with_script(Script::TopUp(yuan(100)))
+    })
+    .1
+    .unwrap();
+    let command = commands(&response).remove(0);
+    let arpc = [&[0, 0x82, 0, 0, 10][..], find_deep(&response, 0x91).unwrap()].concat();
+    let flash = band.element.memory_mut().flash().clone();
+    at_every_flash_operation(
+        &flash,
+        |band| {
+            band.select();
+            (band.send(&arpc).1, band.send(&command).1)
+        },
+        |band, (authenticated, answered), place| {
+            let (_, balance, _) = told(band);
+            assert!(balance == 50_000 || balance == 60_000, "{place}: {balance}");
+            assert!(answered != 0x9000 || balance == 60_000, "{place}: an answered script is done");
+            let again = band.send(&arpc).1;
+            assert!(matches!(again, 0x9000 | 0x6985), "{place}: {again:04X}");
+            assert!(authenticated != 0x9000 || again == 0x6985, "{place}: once only");
+            assert_eq!(band.send(&command).1, 0x9000, "{place}: the script can be repeated");
+            assert_eq!(told(band).1, 60_000, "{place}");
+        },
+    );
+}
+
+#[test]
+fn personalisation_at_every_flash_operation() {
+    let script = standard_script();
+    at_every_flash_operation(
+        &Disk::format(Flash::new()).unwrap().into_flash(),
+        |band| {
+            let installed = band.send(&[0x80, 0xE6, 0, 0]).1 == 0x9000;
+            installed
+                && huiwan_tlv::dgi::Dgis::new(&script)
+                    .map(Result::unwrap)
+                    .all(|dgi| band.store(dgi.id, dgi.value) == 0x9000)
+        },
+        |band, _, place| {
+            let answer = match band.select() {
+                0x9000 => band.options(&Reader::of(yuan(1))).map(|answer| answer.kind()),
+                sw => Err(sw),
+            };
+            assert!(matches!(answer, Ok("TC") | Err(0x6985 | 0x6A88)), "{place}: {answer:04X?}");
+            band.power_on();
+            band.load(&script);
+            assert_eq!(band.tap(&Reader::of(yuan(1))).unwrap().kind(), "TC", "{place}");
+        },
+    );
 }
