@@ -238,4 +238,26 @@ proptest! {
             model = found;
         }
     }
+
+    /// The fuzz target's body, over inputs that are mostly commands.
+    #[test]
+    fn any_apdu_with_cuts(steps in prop::collection::vec(step(), 1..60)) {
+        toy::any_apdu_with_cuts(&steps.concat());
+    }
+}
+
+fn step() -> impl Strategy<Value = Vec<u8>> {
+    let command = |bytes: Vec<u8>| [vec![0, bytes.len() as u8], bytes].concat();
+    prop_oneof![
+        6 => (1_u8..).prop_map(move |n| command(vec![0x80, 0x10, 0, 0, 1, n])),
+        2 => Just(command(VERIFY.to_vec())),
+        2 => (0_u8..40, any::<u8>()).prop_map(move |(at, byte)| command(vec![0x00, 0xD6, 0x95, at, 1, byte])),
+        1 => any::<u8>().prop_map(move |tag| command(vec![0x00, 0xE2, 0x00, 0xB8, 2, tag, 1])),
+        1 => prop::collection::vec(any::<u8>(), 0..12).prop_map(command),
+        3 => any::<[u8; 3]>().prop_map(|[n, mode, seed]| vec![1, n, mode, seed]),
+        1 => Just(vec![2]),
+        1 => Just(vec![3]),
+        2 => Just(vec![4]),
+        1 => prop::collection::vec(any::<u8>(), 1..12),
+    ]
 }

@@ -10,6 +10,7 @@
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::missing_errors_doc,
     clippy::missing_panics_doc
 )]
@@ -18,7 +19,7 @@ use huiwan_apdu::{Aid, Command, Sw};
 use huiwan_card::files::{Access, File, Files, Structure};
 use huiwan_card::pin::Pin;
 use huiwan_card::{
-    Action, Batch, Context, Element, Entry, Environment, InstanceId, Interface, Journal, Memory, Module,
+    Action, Batch, Context, Cut, Element, Entry, Environment, InstanceId, Interface, Journal, Memory, Module,
     ModuleId, ObjectId, RamFlash, ResponseWriter, StaticDirectory,
 };
 
@@ -233,4 +234,70 @@ pub fn with_toy<R>(
     element.power_on(Interface::Contactless, &mut env);
     let result = work(&mut element, &mut env);
     (result, element.into_memory().into_flash())
+}
+
+/// Any commands, resets, collections and power cuts. Input: `00 len APDU` a command · `01 n mode seed` power is cut in the operation
+/// after the next n · `02` reset · `03` power off and on · `04` idle collection · anything else: a command taken from the rest, so
+/// that raw APDUs are inputs as well.
+pub fn any_apdu_with_cuts(input: &[u8]) {
+    static ISSUED: std::sync::OnceLock<Flash> = std::sync::OnceLock::new();
+    let entries = [entry(TOY, 0, &AID)];
+    let modules: [&dyn Module; 1] = [&Toy];
+    let mut random = huiwan_testkit::rng::Seeded::new(7);
+    let mut env = Environment { random: &mut random, now: None };
+    let mut flash = ISSUED.get_or_init(issued).clone();
+    let mut rest = input;
+    let mut last: Option<State> = None;
+    // One life of the element, from mounting to the loss of power.
+    for _ in 0..32 {
+        flash.power_on();
+        let mut memory = Memories::mount(flash).expect("what was cut mounts again");
+        let found = state(&mut memory);
+        check(&found);
+        if let Some(last) = &last {
+            assert!(found.counter >= last.counter);
+        }
+        last = Some(found);
+        let mut element = ToyElement::new(&modules, StaticDirectory(&entries), memory);
+        element.power_on(Interface::Contactless, &mut env);
+        while let Some((&what, after)) = rest.split_first() {
+            rest = after;
+            match (what, rest) {
+                (0, &[len, ref after @ ..]) => {
+                    let (command, after) = after.split_at(after.len().min(len.into()));
+                    rest = after;
+                    let answer = element.exchange(command, &mut env);
+                    assert!(answer.len() >= 2 && answer.len() <= 258);
+                }
+                (1, &[n, mode, seed, ref after @ ..]) => {
+                    rest = after;
+                    let cut = Cut::ALL[usize::from(mode) % 4];
+                    element.memory_mut().flash_mut().cut_after(u32::from(n) % 16, cut, seed.into());
+                }
+                (2, _) => element.reset(),
+                (3, _) => break,
+                (4, _) => {
+                    let done = element.memory_mut().collect();
+                    assert!(done.is_ok() || element.memory().flash().is_dead(), "{done:?}");
+                }
+                _ => {
+                    element.exchange(rest, &mut env);
+                    rest = rest.get(5..).unwrap_or_default();
+                }
+            }
+            if element.memory().flash().is_dead() {
+                break;
+            }
+        }
+        flash = element.into_memory().into_flash();
+        if rest.is_empty() {
+            break;
+        }
+    }
+    flash.power_on();
+    let mut memory = Memories::mount(flash).expect("what was cut mounts again");
+    let found = state(&mut memory);
+    check(&found);
+    memory.collect().expect("a collection with power succeeds");
+    assert_eq!(state(&mut memory), found);
 }
