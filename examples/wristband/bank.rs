@@ -6,18 +6,21 @@ use huiwan_emv::certificates::{CaKey, CaKeys, CertificateInfo};
 use huiwan_emv::cryptogram::derivation::MasterKeyOption;
 use huiwan_emv::data::amount::{Amount, Currency};
 use huiwan_emv::data::date::{Date, Time};
-use huiwan_emv::host::authorisation::{Authorisation, Decision, Facts, Input as HostInput, Script, Step as HostStep};
+use huiwan_emv::host::SoftIssuerKeys;
+use huiwan_emv::host::authorisation::{
+    Authorisation, Decision, Facts, Input as HostInput, Script, Step as HostStep,
+};
 use huiwan_emv::host::certificates::{certify_issuer, fixtures};
 use huiwan_emv::host::keys::CardReference;
-use huiwan_emv::host::personalisation::{Cardholder, CardProfile, IssuerCertificate, SCRIPT_MAX, prepare};
-use huiwan_emv::host::SoftIssuerKeys;
+use huiwan_emv::host::personalisation::{CardProfile, Cardholder, IssuerCertificate, SCRIPT_MAX, prepare};
 use huiwan_emv::pan::Pan;
 use huiwan_emv::qualifiers::Ttq;
 use huiwan_emv::terminal::{
-    COMMAND_MAX, Combination, Configuration, Cvm, EntryPoint, Input, Limits, Memory, Oda, Outcome, Step, Transaction,
-    Verdict,
+    COMMAND_MAX, Combination, Configuration, Cvm, EntryPoint, Input, Limits, Memory, Oda, Outcome, Step,
+    Transaction, Verdict,
 };
 use huiwan_testkit::rng::Seeded;
+use huiwan_tlv::Tag;
 
 use crate::narrator::yuan;
 use crate::world::{Route, World};
@@ -27,6 +30,7 @@ pub const AID: Aid = Aid::from_array([0xA0, 0x00, 0x00, 0x03, 0x33, 0x01, 0x01, 
 /// The first digits of the bank's account numbers, and the bank in its certificate.
 const IDENTIFIER: [u8; 4] = [0x62, 0x99, 0x99, 0xFF];
 const KEY_INDEX: u8 = 1;
+const TRACK_2: Tag = Tag::new(0x57);
 /// Online PIN, no signature; issuer update, verification on the device, fDDA version 01.
 const POS: Ttq = Ttq([0x24, 0x00, 0xC0, 0x80]);
 
@@ -91,7 +95,7 @@ impl Bank {
         let holder = Cardholder {
             card: CardReference {
                 pan: Pan::from_digits(pan).expect("digits"),
-                sequence: 1,
+                sequence: 0,
                 key_index: KEY_INDEX,
             },
             effective: Date::new(2026, 1, 1).expect("a day"),
@@ -141,7 +145,9 @@ impl Bank {
         }
         let mut field_55 = [0; 512];
         let field_55 = terminal.online_data(&mut field_55).expect("the data fit");
-        let (facts, response) = self.authorise(field_55, answer);
+        // The account number travels in a field of its own (ISO 8583 field 2 or 35), not in field 55.
+        let pan = terminal.kernel().card_object(TRACK_2).and_then(|track2| Pan::from_track2(track2).ok());
+        let (facts, response) = self.authorise(field_55, pan, answer);
         payment.authorised = facts;
         if let (true, Some(response)) = (outcome.issuer_update, response) {
             world.narrator.say("The bank has something for the card: the wearer taps a second time.");
@@ -158,12 +164,13 @@ impl Bank {
     fn authorise(
         &mut self,
         field_55: &[u8],
+        pan: Option<Pan>,
         answer: impl FnOnce(&Facts) -> Decision,
     ) -> (Option<Facts>, Option<Vec<u8>>) {
         let mut engine = Authorisation::new();
         let mut answer = Some(answer);
         let mut facts = None;
-        let mut input = HostInput::Start { field_55, pan: None };
+        let mut input = HostInput::Start { field_55, pan };
         loop {
             let mut out = [0; 256];
             input = match engine.step(input, &mut out).expect("the loop answers what is asked") {
@@ -237,12 +244,19 @@ pub fn jacket(bank: &mut Bank, world: &mut World<'_>, price: u64, raise: u64) {
         true => Decision::approve().with_script(Script::TopUp(fen(raise))),
         false => Decision::decline(),
     });
-    let right = payment.authorised.is_some_and(|facts| facts.verdict.cryptogram && facts.cvr.offline_pin_done());
+    let right =
+        payment.authorised.is_some_and(|facts| facts.verdict.cryptogram && facts.cvr.offline_pin_done());
     world.narrator.check(right, "the bank verified the ARQC, and sees in it that the wearer was verified");
-    world.narrator.check(payment.outcome.cvm == Cvm::Device, "the terminal asks for no PIN: the device did it");
+    world
+        .narrator
+        .check(payment.outcome.cvm == Cvm::Device, "the terminal asks for no PIN: the device did it");
     world.narrator.check(
         payment.outcome.verdict == Verdict::IssuerUpdated && payment.scripts == [true],
-        &format!("{} approved online; the ARPC and a script raise the e-cash by {}", yuan(price), yuan(raise)),
+        &format!(
+            "{} approved online; the ARPC and a script raise the e-cash by {}",
+            yuan(price),
+            yuan(raise)
+        ),
     );
 }
 

@@ -64,19 +64,32 @@ impl Ble {
     pub fn ask(&mut self, request: &[u8], mut serve: impl FnMut(&[u8]) -> Vec<u8>) -> Vec<u8> {
         self.report.messages += 1;
         let mut drop_in = (self.report.messages % DROP_EVERY == 0).then_some(2);
-        self.phone.send(request).expect("the relay sends one request at a time and keeps to the length");
-        let mut answered = false;
+        let mut request = Some(request);
+        let mut answer: Option<Vec<u8>> = None;
+        let mut served = false;
         let mut message = [0; MESSAGE];
         loop {
+            // A side may not send while the word that its last message arrived is still in the air.
+            if self.phone.can_send()
+                && let Some(request) = request.take()
+            {
+                self.phone.send(request).expect("the relay keeps to the length");
+            }
+            if self.band.can_send()
+                && let Some(answer) = answer.take()
+            {
+                self.band.send(&answer).expect("the relay keeps to the length");
+            }
             self.launch();
             self.advance();
-            if let Some(request) = self.band.poll_message(&mut message).expect("the buffer holds any message") {
-                assert!(!answered, "the link delivered a request twice");
-                answered = true;
-                let answer = serve(request);
-                self.band.send(&answer).expect("one answer a request");
+            if let Some(request) = self.band.poll_message(&mut message).expect("the buffer holds any message")
+            {
+                assert!(!served, "the link delivered a request twice");
+                served = true;
+                answer = Some(serve(request));
             }
-            if let Some(answer) = self.phone.poll_message(&mut message).expect("the buffer holds any message") {
+            if let Some(answer) = self.phone.poll_message(&mut message).expect("the buffer holds any message")
+            {
                 return answer.to_vec();
             }
             if let Some(left) = &mut drop_in {
@@ -94,7 +107,8 @@ impl Ble {
         let mut frame = [0; MTU];
         for to_band in [true, false] {
             let side = if to_band { &mut self.phone } else { &mut self.band };
-            while let Some(sent) = side.poll_transmit(self.now, &mut frame).expect("the buffer holds the mtu") {
+            while let Some(sent) = side.poll_transmit(self.now, &mut frame).expect("the buffer holds the mtu")
+            {
                 self.report.frames += 1;
                 if self.dice.below(100) < LOSS {
                     self.report.lost += 1;

@@ -24,6 +24,13 @@ pub struct Narrator {
     failed: u32,
 }
 
+/// The bytes of a protected exchange on their way.
+#[derive(Default)]
+pub struct Wire {
+    pub command: Vec<u8>,
+    pub response: Vec<u8>,
+}
+
 /// Terminal colours of what a line is.
 #[derive(Clone, Copy)]
 enum Ink {
@@ -58,10 +65,11 @@ impl Narrator {
             checks: 0,
             failed: 0,
         };
-        narrator.event(&[("event", Json::Text("story")), ("v", Json::Number(u64::from(JSON_VERSION))), (
-            "seed",
-            Json::Number(seed),
-        )]);
+        narrator.event(&[
+            ("event", Json::Text("story")),
+            ("v", Json::Number(u64::from(JSON_VERSION))),
+            ("seed", Json::Number(seed)),
+        ]);
         narrator
     }
 
@@ -89,13 +97,28 @@ impl Narrator {
         }
     }
 
-    /// One command and its answer on the conversation `link`, said by `from` to `to`.
-    pub fn apdu(&mut self, link: &'static str, from: &str, to: &str, command: &[u8], response: &[u8]) {
+    /// One command and its answer on the conversation `link`, said by `from` to `to`. A protected exchange is told
+    /// as its ends mean it, and `wire` is what travelled. An empty response never arrived.
+    pub fn apdu(
+        &mut self,
+        link: &'static str,
+        from: &str,
+        to: &str,
+        command: &[u8],
+        response: &[u8],
+        wire: Option<&Wire>,
+    ) {
         self.apdus += 1;
         let annotator = self.annotators.entry(link).or_default();
         let mut decoded = String::new();
-        let exchange = annotator.exchange(command, response);
-        write!(decoded, "{exchange}").expect("a string takes everything");
+        if response.is_empty() {
+            write!(decoded, "{}← no answer\n", annotator.command(command))
+        } else {
+            write!(decoded, "{}", annotator.exchange(command, response))
+        }
+        .expect("a string takes everything");
+        let (sent, received) =
+            wire.map_or((command, response), |wire| (wire.command.as_slice(), wire.response.as_slice()));
         match self.telling {
             Telling::Quiet => {}
             Telling::Full => {
@@ -104,21 +127,23 @@ impl Narrator {
                 for line in decoded.lines() {
                     self.line(&format!("     {line}"));
                 }
-                let sent = self.ink(Ink::Bytes, &format!("> {}", Hex(command)));
-                self.line(&format!("     {sent}"));
-                let received = self.ink(Ink::Bytes, &format!("< {}", Hex(response)));
-                self.line(&format!("     {received}"));
+                let travelled = if wire.is_some() { "protected: " } else { "" };
+                for (arrow, bytes) in [('>', sent), ('<', received)] {
+                    let bytes = self.ink(Ink::Bytes, &format!("{travelled}{arrow} {}", Hex(bytes)));
+                    self.line(&format!("     {bytes}"));
+                }
             }
             Telling::Json => {
-                let (command, response) = (Hex(command).to_string(), Hex(response).to_string());
+                let (sent, received) = (Hex(sent).to_string(), Hex(received).to_string());
                 let lines: Vec<&str> = decoded.lines().collect();
                 self.event(&[
                     ("event", Json::Text("apdu")),
                     ("link", Json::Text(link)),
                     ("from", Json::Text(from)),
                     ("to", Json::Text(to)),
-                    ("command", Json::Text(&command)),
-                    ("response", Json::Text(&response)),
+                    ("protected", Json::Truth(wire.is_some())),
+                    ("sent", Json::Text(&sent)),
+                    ("received", Json::Text(&received)),
                     ("decoded", Json::Lines(&lines)),
                 ]);
             }

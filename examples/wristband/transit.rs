@@ -1,23 +1,23 @@
 //! Metro, bus, top-up and the screen: the transit card from all sides.
 
 use huiwan_crypto::{International, Secret};
-use huiwan_purse::Profile;
 use huiwan_purse::date::Stamp;
+use huiwan_purse::host::SoftLoadKeys;
 use huiwan_purse::host::load::{Input as HostInput, LoadSession, Outcome as HostOutcome, Step as HostStep};
-use huiwan_purse::host::settlement::{self, Record};
-use huiwan_purse::host::soft::SoftLoadKeys;
 use huiwan_purse::host::personalise::card_key;
+use huiwan_purse::host::settlement::{self, Record};
 use huiwan_purse::keys::{CardId, KeyKind};
 use huiwan_purse::personalisation::{KeyData, Personalisation, PurseData};
-use huiwan_purse::psam::Sam;
-use huiwan_purse::psam::soft::{SamKey, SoftSam};
+use huiwan_purse::profile::Profile;
+use huiwan_purse::psam::{Sam, SamKey, SoftSam};
 use huiwan_purse::terminal::drive::{self, Gate};
 use huiwan_purse::terminal::service::{CardView, Fare};
 use huiwan_purse::terminal::{
-    self, Device, Inquiry, InquiryOutcome, Outcome, Pending, Policy, Receipt, Recovered, Recovery, Service, Summary,
-    Tap, TopUp, TopUpOutcome, bus, metro,
+    self, Device, Inquiry, InquiryOutcome, Outcome, Pending, Policy, Receipt, Recovered, Recovery, Service,
+    Summary, Tap, TopUp, TopUpOutcome, bus, metro,
 };
 use huiwan_purse::transit::bus::Bus;
+use huiwan_purse::transit::log::{self, LogRecord};
 use huiwan_purse::transit::management::{self, Management};
 use huiwan_purse::transit::public_info::{self, PublicInfo};
 use huiwan_purse::transit::rail::Rail;
@@ -86,14 +86,16 @@ impl Transit {
             algorithm: TDES,
             value: Secret::new(random.bytes()),
         };
-        let masters =
-            [KeyKind::Purchase, KeyKind::Load, KeyKind::Tac, KeyKind::Maintenance].map(&mut master);
+        let masters = [KeyKind::Purchase, KeyKind::Load, KeyKind::Tac, KeyKind::Maintenance].map(&mut master);
         let [purchase, load, tac, _] = &masters;
         let terminal = |number| {
             let key = SamKey { version: KEY_VERSION, algorithm: TDES, value: purchase.value.clone() };
             let sam = SoftSam::new(&profile, number, KEY_INDEX, [key], 1);
-            let device =
-                Device { aid: terminal::AID_JTT_978_EP, terminal: sam.terminal(), key_index: sam.key_index() };
+            let device = Device {
+                aid: terminal::AID_JTT_978_EP,
+                terminal: sam.terminal(),
+                key_index: sam.key_index(),
+            };
             Terminal { device, sam }
         };
         Self {
@@ -174,13 +176,15 @@ impl Transit {
     }
 
     pub fn metro_entry(&mut self, world: &mut World<'_>) {
-        let service = metro::Entry {
-            place: metro_place(1),
-            maximum_fare: 900,
-            incomplete: metro::Incomplete::Refuse,
-        };
+        let service =
+            metro::Entry { place: metro_place(1), maximum_fare: 900, incomplete: metro::Incomplete::Refuse };
         let paid = self.tap(world, Who::Entry, &service, 0);
         world.narrator.check(paid == Some(0), "the entry gate opens and charges nothing");
+    }
+
+    pub fn metro_exit(&mut self, world: &mut World<'_>, fare: u32) {
+        let paid = self.tap(world, Who::Exit, &metro::Exit { place: metro_place(2) }, fare);
+        world.narrator.check(paid == Some(fare), &format!("the exit gate takes {}", yuan(fare.into())));
     }
 
     /// A metro exit whose last answer is lost, and what the gate makes of it.
@@ -197,7 +201,9 @@ impl Transit {
         });
         world.narrator.say("The wrist is pulled away while the card debits: the gate never sees the answer.");
         let uncertain = matches!(outcome, Outcome::Uncertain(_));
-        world.narrator.check(uncertain && !door.opened, "the gate stays shut and remembers the pending debit");
+        world
+            .narrator
+            .check(uncertain && !door.opened, "the gate stays shut and remembers the pending debit");
         let pending = door.pending.expect("an engine persists before it debits");
         let pending = Pending::from_bytes(&pending.to_bytes()).expect("the gate's own record");
 
@@ -210,7 +216,10 @@ impl Transit {
             Recovered::Paid(receipt) => {
                 world.narrator.check(
                     receipt.transaction.amount == fare,
-                    &format!("the transaction proof shows that {} was paid: the gate opens", yuan(fare.into())),
+                    &format!(
+                        "the transaction proof shows that {} was paid: the gate opens",
+                        yuan(fare.into())
+                    ),
                 );
                 self.records.extend(Record::from_receipt(&receipt));
             }
@@ -244,7 +253,8 @@ impl Transit {
         let mut door = Door { fare, ..Door::default() };
         let outcome = world.talk(Route::Antenna, name, "transit card", |line| {
             let mut engine = Tap::new(terminal.device, &policy, service, stamp);
-            drive::tap(&mut engine, line, &mut terminal.sam, &mut door).expect("the driver keeps to the rules")
+            drive::tap(&mut engine, line, &mut terminal.sam, &mut door)
+                .expect("the driver keeps to the rules")
         });
         match outcome {
             Outcome::Paid(receipt) if door.opened => {
@@ -257,11 +267,8 @@ impl Transit {
 
     /// Whether the exit gate turns the band away.
     pub fn is_refused(&mut self, world: &mut World<'_>) -> bool {
-        let service = metro::Entry {
-            place: metro_place(1),
-            maximum_fare: 900,
-            incomplete: metro::Incomplete::Refuse,
-        };
+        let service =
+            metro::Entry { place: metro_place(1), maximum_fare: 900, incomplete: metro::Incomplete::Refuse };
         self.tap(world, Who::Entry, &service, 0).is_none()
     }
 
@@ -292,9 +299,25 @@ impl Transit {
         let total: u64 = records.iter().map(|record| u64::from(record.transaction.amount)).sum();
         world.narrator.check(
             right && once,
-            &format!("{} uploaded rides, {} in all: every TAC is right, none came twice", records.len(), yuan(total)),
+            &format!(
+                "{} uploaded rides, {} in all: every TAC is right, none came twice",
+                records.len(),
+                yuan(total)
+            ),
         );
     }
+}
+
+/// The log as a screen shows it.
+pub fn log_lines(summary: &Summary) -> Vec<String> {
+    let line = |record: &LogRecord| {
+        let amount = yuan(record.amount().into());
+        let what = record.tti().name().unwrap_or("transaction");
+        let [y1, y2, month, day] = record.get(log::DATE);
+        let [hour, minute, _] = record.get(log::TIME);
+        format!("  {y1:02x}{y2:02x}-{month:02x}-{day:02x} {hour:02x}:{minute:02x}  {amount:>8}  {what}")
+    };
+    summary.log.iter().map(line).collect()
 }
 
 #[derive(Clone, Copy)]

@@ -8,7 +8,7 @@ use huiwan_purse::terminal::drive::Transport;
 use huiwan_testkit::rng::Seeded;
 
 use crate::ble::Ble;
-use crate::narrator::Narrator;
+use crate::narrator::{Narrator, Wire};
 
 /// The element's flash, and the objects its journal keeps track of.
 pub type Flash = RamFlash<131_072>;
@@ -29,7 +29,8 @@ impl<'m> Band<'m> {
     /// As it leaves the factory: a card manager with the factory's key, nothing else.
     pub fn blank(modules: &'m [&'m dyn Module], serial: [u8; 4], keys: [&[u8]; 3], seed: u64) -> Self {
         let mut memory = Memory::format(Flash::new()).expect("an erased flash can be formatted");
-        let factory = Factory { keys, ..Factory::TEST.with_key_version(huiwan_gp::card::INITIAL_KEY_VERSION) };
+        let factory =
+            Factory { keys, ..Factory::TEST.with_key_version(huiwan_gp::card::INITIAL_KEY_VERSION) };
         format(&mut memory, &factory.with_serial(serial)).expect("the first state fits");
         Self {
             element: SecureElement::new(modules, Registry::new(&PROFILE), memory),
@@ -101,12 +102,6 @@ pub struct Line<'w, 'm> {
 }
 
 impl Line<'_, '_> {
-    /// Says who is speaking to whom from here on.
-    pub const fn speakers(&mut self, from: &'static str, to: &'static str) {
-        self.from = from;
-        self.to = to;
-    }
-
     /// The answer to the next command with this instruction will not arrive.
     pub const fn tear_at(&mut self, instruction: u8) {
         self.tear = Some(instruction);
@@ -114,6 +109,13 @@ impl Line<'_, '_> {
 
     /// One command and its answer; `None` when the wrist has left the field.
     pub fn send(&mut self, command: &[u8]) -> Option<Vec<u8>> {
+        let answer = self.carry(command);
+        self.tell(command, answer.as_deref().unwrap_or_default(), None);
+        answer
+    }
+
+    /// The same without a word about it: the caller tells it in its own way.
+    pub fn carry(&mut self, command: &[u8]) -> Option<Vec<u8>> {
         if self.gone {
             return None;
         }
@@ -131,18 +133,18 @@ impl Line<'_, '_> {
                 band.element.exchange(command, &mut environment).to_vec()
             }
         };
+        self.gone = self.tear.is_some() && command.get(1).copied() == self.tear;
+        (!self.gone).then_some(answer)
+    }
+
+    /// Tells an exchange.
+    pub fn tell(&mut self, command: &[u8], response: &[u8], wire: Option<&Wire>) {
         let link = match self.route {
             Route::Antenna => "antenna",
             Route::Air => "air",
             Route::Screen => "screen",
         };
-        if self.tear.is_some() && command.get(1).copied() == self.tear {
-            self.gone = true;
-            self.world.narrator.apdu(link, self.from, self.to, command, &[]);
-            return None;
-        }
-        self.world.narrator.apdu(link, self.from, self.to, command, &answer);
-        Some(answer)
+        self.world.narrator.apdu(link, self.from, self.to, command, response, wire);
     }
 
     fn power(&mut self, on: bool) {
@@ -154,8 +156,11 @@ impl Line<'_, '_> {
             Route::Antenna | Route::Screen => {
                 let World { band, now, .. } = &mut *self.world;
                 if on {
-                    let interface =
-                        if self.route == Route::Antenna { Interface::Contactless } else { Interface::Internal };
+                    let interface = if self.route == Route::Antenna {
+                        Interface::Contactless
+                    } else {
+                        Interface::Internal
+                    };
                     let mut environment = Environment { random: &mut band.random, now: Some(*now) };
                     band.element.power_on(interface, &mut environment);
                 } else {

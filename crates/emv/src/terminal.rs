@@ -119,9 +119,8 @@ pub enum Input<'i> {
     IssuerAnswer(&'i [u8]),
 }
 
-/// What an engine wants done.
+/// What an engine wants done. Exhaustive on purpose: a step its driver does not know cannot be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 #[must_use]
 pub enum Step<'o> {
     /// Send this command to the card; answer with [`Input::Response`] or [`Input::CardLost`].

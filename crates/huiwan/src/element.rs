@@ -28,8 +28,8 @@ use huiwan_crypto::International;
 use huiwan_emv::card::ppse::Ppse;
 use huiwan_emv::card::qpboc::{self, Qpboc};
 use huiwan_gp::card::{CardManager, CardProfile, ModuleEntry, Registry};
-use huiwan_purse::profile::Profile;
 use huiwan_purse::card::Purse;
+use huiwan_purse::profile::Profile;
 
 /// Instances an element keeps volatile state for: the card manager and seven applications.
 pub const SLOTS: usize = 8;
@@ -37,7 +37,7 @@ pub const SLOTS: usize = 8;
 pub const SLOT: usize =
     longest(&[huiwan_gp::card::SLOT_LEN, huiwan_purse::card::VOLATILE_LEN, qpboc::session::SLOT]);
 /// Bytes of scratch all instances share.
-pub const SCRATCH: usize = 1024;
+pub const SCRATCH: usize = 2048;
 
 /// The wristband's secure element over any durable memory.
 pub type SecureElement<'m, M> = Element<'m, M, Registry<'m>, SLOTS, SLOT, SCRATCH>;

@@ -2,6 +2,7 @@
 //!
 //! Where is what:
 //! - [`element`]: the card manager, payment environment, bank card and transit card on one element
+//! - [`tsm`]: a TSM's visit: a plan of jobs, carried out through a phone
 //! - [`relay`]: what phone and band say to each other over the link
 //! - [`trace`]: what passes between a reader and a card, said in words
 #![no_std]
@@ -10,3 +11,4 @@
 pub mod element;
 pub mod relay;
 pub mod trace;
+pub mod tsm;

@@ -92,10 +92,9 @@ pub enum Input<'a, 'j> {
     CardLost,
 }
 
-/// What comes out of a step.
+/// What comes out of a step. Exhaustive on purpose: a step its driver does not know cannot be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-#[non_exhaustive]
 pub enum Step<'o> {
     /// Send this to the card.
     Send(&'o [u8]),
@@ -121,7 +120,6 @@ pub enum Step<'o> {
 
 /// How a task ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Outcome {
     /// As wanted.
     Complete,
