@@ -1,6 +1,6 @@
 //! The qPBOC kernel (kernel 7, UnionPay quickPass): from the final SELECT's answer to an [`Outcome`].
 //!
-//! One file for each phase: `gpo`, `records`, `oda`, `restrictions`, `cvm`, `outcome`; after the tap, `issuer_update`. What
+//! One file for each phase: `gpo`, `records`, `oda`, `restrictions`, `cvm`, `outcome`; after it, `recovery` and `issuer_update`. What
 //! sources disagree on is in [`Rules`]. The state table is [`Kernel::step`].
 
 mod card_data;
@@ -10,6 +10,7 @@ mod issuer_update;
 mod oda;
 mod outcome;
 mod records;
+mod recovery;
 mod restrictions;
 mod rules;
 mod tags;
@@ -21,13 +22,12 @@ use super::{
     Place, Step, Transaction, Verdict,
 };
 use crate::cryptogram::Cryptogram;
-use crate::data::bits::{Aip, Tvr};
 use crate::qualifiers::{Ctq, Ttq};
 use card_data::{CardData, Mark};
 use gpo::TerminalData;
 use huiwan_apdu::{Aid, Command, Ne, Response, Sw};
 use huiwan_tlv::{Full, Rules as TlvRules, Tag, Writer, find_path, parse};
-use issuer_update::{Phase, ScriptResults, Update};
+use issuer_update::{Phase, ScriptResults};
 use records::{Afl, Record};
 use restrictions::Restrictions;
 
@@ -382,143 +382,6 @@ impl<'k> Kernel<'k> {
             Cvm::Signature => rules.signature.0,
             Cvm::Device => rules.device.0,
         }
-    }
-
-    /// A tap that loses its last record is torn: the card may have booked the debit. (correction 8)
-    fn on_card_lost(&mut self) -> Next {
-        let fault = |place| Some(Fault::new(FaultKind::CardLost, place));
-        match self.state {
-            State::AwaitRecord { index, begin, recovering } => {
-                let is_last = matches!(self.record(index.saturating_add(1)), Ok(None));
-                let record = self.record(index).ok().flatten();
-                let place =
-                    record.map_or(Place::Gpo, |Record { sfi, number, .. }| Place::Record { sfi, number });
-                if recovering || (is_last && self.decision == Some(Cryptogram::Tc)) {
-                    return self.torn(begin, fault(place));
-                }
-                Next::Done(self.finish(Outcome::of(Verdict::TryAgain, fault(place))))
-            }
-            State::AwaitReselect { begin } | State::AwaitAtc { begin } => {
-                self.torn(begin, fault(Place::Recovery))
-            }
-            State::AwaitUpdate { .. } => Next::Done(self.finish_update(fault(Place::IssuerUpdate))),
-            _ => Next::Done(self.finish(Outcome::of(Verdict::TryAgain, fault(Place::Gpo)))),
-        }
-    }
-
-    fn on_several_cards(&mut self) -> Next {
-        match self.on_card_lost() {
-            Next::Done(outcome) if outcome.verdict == Verdict::TryAgain => {
-                Next::Done(self.finish(Outcome::of(Verdict::SeveralCards, None)))
-            }
-            next => next,
-        }
-    }
-
-    fn torn(&mut self, begin: Mark, fault: Option<Fault>) -> Next {
-        let outcome = self.finish(Outcome::of(Verdict::Torn, fault));
-        self.state = State::Torn { begin };
-        Next::Done(outcome)
-    }
-
-    fn on_same_card(&mut self, begin: Mark, elapsed_ms: u32, out: &mut [u8]) -> Next {
-        if elapsed_ms > self.configuration.rules.recovery_window_ms {
-            let fault = Fault::new(FaultKind::TooLate, Place::Recovery);
-            return Next::Done(self.finish(Outcome::of(Verdict::Unknown, Some(fault))));
-        }
-        self.state = State::AwaitReselect { begin };
-        Next::Send(select(self.card.name(), out).len())
-    }
-
-    fn on_reselect(&mut self, begin: Mark, answer: &[u8], out: &mut [u8]) -> Next {
-        let [p1, p2] = [0x9F, 0x36];
-        let command = Command::new(0x80, 0xCA, p1, p2).with_ne(Ne::MAX_SHORT).write(out);
-        match (response(answer), command) {
-            (Ok(_), Ok(command)) => {
-                self.state = State::AwaitAtc { begin };
-                Next::Send(command.len())
-            }
-            (Err(kind), _) => self.torn(begin, Some(Fault::new(kind, Place::Recovery))),
-            (_, Err(_)) => self.torn(begin, Some(Fault::new(FaultKind::TooMuchData, Place::Recovery))),
-        }
-    }
-
-    /// The card must stand where the torn transaction left it; then its records are read again.
-    fn on_atc(&mut self, begin: Mark, answer: &[u8], out: &mut [u8]) -> Next {
-        let atc = response(answer).and_then(|answer| {
-            let object = find_path(answer, TlvRules::EMV, &[tags::ATC]).map_err(FaultKind::Tlv)?;
-            Ok(object.ok_or(FaultKind::Missing(tags::ATC))?.value())
-        });
-        match atc {
-            Ok(atc) if Some(atc) == self.card.get(tags::ATC) => {
-                self.card.rewind(begin);
-                self.read_record(0, begin, true, out)
-            }
-            Ok(_) => self.torn(begin, Some(Fault::new(FaultKind::Value(tags::ATC), Place::Recovery))),
-            Err(kind) => self.torn(begin, Some(Fault::new(kind, Place::Recovery))),
-        }
-    }
-
-    fn on_issuer_answer(&mut self, answer: &[u8], out: &mut [u8]) -> Next {
-        self.scripts.clear();
-        let aside = if issuer_update::is_sound(answer) {
-            self.card.push_aside(answer)
-        } else {
-            Err(FaultKind::Value(tags::SCRIPT_AFTER))
-        };
-        match aside {
-            Ok(range) => {
-                self.state = State::AwaitUpdate { phase: Phase::Select, answer: (range.start, range.end) };
-                Next::Send(select(self.card.name(), out).len())
-            }
-            Err(kind) => Next::Done(self.finish_update(Some(Fault::new(kind, Place::IssuerUpdate)))),
-        }
-    }
-
-    fn on_update(&mut self, phase: Phase, answer: (usize, usize), card: &[u8], out: &mut [u8]) -> Next {
-        let fault = |kind| Some(Fault::new(kind, Place::IssuerUpdate));
-        let sw = match Response::parse(card) {
-            Ok(response) => response.sw(),
-            Err(_) => return Next::Done(self.finish_update(fault(FaultKind::ResponseTruncated))),
-        };
-        let mut tvr = self.outcome.map(|outcome| outcome.tvr).unwrap_or_default();
-        let aip = self.card.array(tags::AIP).map(Aip).unwrap_or_default();
-        let mut update =
-            Update { answer: self.card.aside(answer.0..answer.1), results: &mut self.scripts, tvr: &mut tvr };
-        let next = match phase {
-            Phase::Select if !sw.is_ok() => {
-                return Next::Done(self.finish_update(fault(FaultKind::Status(sw))));
-            }
-            Phase::Select => update.after_select(aip.issuer_authentication(), out),
-            Phase::Authenticate => update.after_authenticate(sw, out),
-            Phase::Script { script, command } => update.after_command(script, command, sw, out),
-        };
-        self.note_tvr(tvr);
-        match next {
-            issuer_update::Next::Send(phase, len) => {
-                self.state = State::AwaitUpdate { phase, answer };
-                Next::Send(len)
-            }
-            issuer_update::Next::Done => Next::Done(self.finish_update(None)),
-        }
-    }
-
-    const fn note_tvr(&mut self, tvr: Tvr) {
-        if let Some(outcome) = &mut self.outcome {
-            outcome.tvr = tvr;
-        }
-    }
-
-    fn finish_update(&mut self, fault: Option<Fault>) -> Outcome {
-        let before = self.outcome;
-        let mut outcome = Outcome::of(Verdict::IssuerUpdated, fault);
-        if fault.is_some() {
-            outcome.message = Message::CardNotAccepted;
-        }
-        if let Some(before) = before {
-            (outcome.cvm, outcome.oda, outcome.tvr) = (before.cvm, before.oda, before.tvr);
-        }
-        self.finish(outcome)
     }
 
     fn fail(&mut self, kind: FaultKind, place: Place) -> Outcome {

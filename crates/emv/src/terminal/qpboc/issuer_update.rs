@@ -1,8 +1,9 @@
 //! The second tap: the issuer's answer (91) and its scripts (71, 72) to the card. `[EMV-B3 10.9, 10.10]`, (correction 6)
 
-use super::tags;
-use crate::data::bits::Tvr;
-use huiwan_apdu::{Command, Sw};
+use super::{Kernel, Next, State, select, tags};
+use crate::data::bits::{Aip, Tvr};
+use crate::terminal::{Fault, FaultKind, Message, Outcome, Place, Verdict};
+use huiwan_apdu::{Command, Response, Sw};
 use huiwan_tlv::{Rules, Tag, Tlv, parse};
 
 /// The most scripts one answer may bring; results of 5 bytes each go to the host. `[EMV-B3 10.10]` has no number.
@@ -22,9 +23,9 @@ pub(super) enum Phase {
     Script { script: usize, command: u8 },
 }
 
-/// What comes next.
+/// What follows.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum Follow {
     /// A command of this length is in `out`.
     Send(Phase, usize),
     /// The issuer's answer is used up.
@@ -41,12 +42,12 @@ pub(super) struct Update<'u> {
 
 impl<'u> Update<'u> {
     /// What follows after the answer to SELECT.
-    pub(super) fn after_select(&mut self, card_authenticates_issuer: bool, out: &mut [u8]) -> Next {
+    pub(super) fn after_select(&mut self, card_authenticates_issuer: bool, out: &mut [u8]) -> Follow {
         let data = objects(self.answer).find(|object| object.tag() == tags::ISSUER_AUTHENTICATION_DATA);
         if let Some(data) = data.filter(|_| card_authenticates_issuer) {
             let command = Command::new(0x00, 0x82, 0x00, 0x00).with_data(data.value());
             if let Ok(command) = command.write(out) {
-                return Next::Send(Phase::Authenticate, command.len());
+                return Follow::Send(Phase::Authenticate, command.len());
             }
             *self.tvr = self.tvr.with_issuer_authentication_failed(true);
         }
@@ -54,7 +55,7 @@ impl<'u> Update<'u> {
     }
 
     /// What follows after the answer to EXTERNAL AUTHENTICATE; scripts go on even when it failed. `[EMV-B3 10.9]`
-    pub(super) fn after_authenticate(&mut self, sw: Sw, out: &mut [u8]) -> Next {
+    pub(super) fn after_authenticate(&mut self, sw: Sw, out: &mut [u8]) -> Follow {
         if !sw.is_ok() {
             *self.tvr = self.tvr.with_issuer_authentication_failed(true);
         }
@@ -62,7 +63,7 @@ impl<'u> Update<'u> {
     }
 
     /// What follows after the answer to a script command: the first failure ends its script. `[EMV-B3 10.10]`
-    pub(super) fn after_command(&mut self, script: usize, command: u8, sw: Sw, out: &mut [u8]) -> Next {
+    pub(super) fn after_command(&mut self, script: usize, command: u8, sw: Sw, out: &mut [u8]) -> Follow {
         if sw.is_ok() || sw.is_warning() {
             return self.script(script, command.saturating_add(1), out);
         }
@@ -71,7 +72,7 @@ impl<'u> Update<'u> {
     }
 
     /// The first command from this one on; results of scripts that end on the way are noted.
-    fn script(&mut self, mut script: usize, mut command: u8, out: &mut [u8]) -> Next {
+    fn script(&mut self, mut script: usize, mut command: u8, out: &mut [u8]) -> Follow {
         while let Some(template) = self.template(script) {
             let found = template
                 .children(Rules::EMV)
@@ -85,14 +86,14 @@ impl<'u> Update<'u> {
                     let place = Command::parse(object.value()).ok().and(out.get_mut(..object.value().len()));
                     if let Some(place) = place {
                         place.copy_from_slice(object.value());
-                        return Next::Send(Phase::Script { script, command }, object.value().len());
+                        return Follow::Send(Phase::Script { script, command }, object.value().len());
                     }
                     self.note(script, FAILED | command.saturating_add(1).min(0x0F));
                 }
             }
             (script, command) = (script.saturating_add(1), 0);
         }
-        Next::Done
+        Follow::Done
     }
 
     fn template(&self, script: usize) -> Option<Tlv<'u>> {
@@ -130,4 +131,74 @@ pub(super) fn is_sound(answer: &[u8]) -> bool {
         |object: Tlv<'_>| !scripts(object.tag()) || object.children(Rules::EMV).all(|child| child.is_ok());
     parse(answer, Rules::EMV).all(|object| object.is_ok_and(sound))
         && objects(answer).filter(|object| scripts(object.tag())).count() <= SCRIPTS_MAX
+}
+
+impl Kernel<'_> {
+    pub(super) fn on_issuer_answer(&mut self, answer: &[u8], out: &mut [u8]) -> Next {
+        self.scripts.clear();
+        let aside = if is_sound(answer) {
+            self.card.push_aside(answer)
+        } else {
+            Err(FaultKind::Value(tags::SCRIPT_AFTER))
+        };
+        match aside {
+            Ok(range) => {
+                self.state = State::AwaitUpdate { phase: Phase::Select, answer: (range.start, range.end) };
+                Next::Send(select(self.card.name(), out).len())
+            }
+            Err(kind) => Next::Done(self.finish_update(Some(Fault::new(kind, Place::IssuerUpdate)))),
+        }
+    }
+
+    pub(super) fn on_update(
+        &mut self,
+        phase: Phase,
+        answer: (usize, usize),
+        card: &[u8],
+        out: &mut [u8],
+    ) -> Next {
+        let fault = |kind| Some(Fault::new(kind, Place::IssuerUpdate));
+        let sw = match Response::parse(card) {
+            Ok(response) => response.sw(),
+            Err(_) => return Next::Done(self.finish_update(fault(FaultKind::ResponseTruncated))),
+        };
+        let mut tvr = self.outcome.map(|outcome| outcome.tvr).unwrap_or_default();
+        let aip = self.card.array(tags::AIP).map(Aip).unwrap_or_default();
+        let mut update =
+            Update { answer: self.card.aside(answer.0..answer.1), results: &mut self.scripts, tvr: &mut tvr };
+        let follow = match phase {
+            Phase::Select if !sw.is_ok() => {
+                return Next::Done(self.finish_update(fault(FaultKind::Status(sw))));
+            }
+            Phase::Select => update.after_select(aip.issuer_authentication(), out),
+            Phase::Authenticate => update.after_authenticate(sw, out),
+            Phase::Script { script, command } => update.after_command(script, command, sw, out),
+        };
+        self.note_tvr(tvr);
+        match follow {
+            Follow::Send(phase, len) => {
+                self.state = State::AwaitUpdate { phase, answer };
+                Next::Send(len)
+            }
+            Follow::Done => Next::Done(self.finish_update(None)),
+        }
+    }
+
+    const fn note_tvr(&mut self, tvr: Tvr) {
+        if let Some(outcome) = &mut self.outcome {
+            outcome.tvr = tvr;
+        }
+    }
+
+    pub(super) fn finish_update(&mut self, fault: Option<Fault>) -> Outcome {
+        let before = self.outcome;
+        let mut outcome = Outcome::of(Verdict::IssuerUpdated, fault);
+        if fault.is_some() {
+            outcome.message = Message::CardNotAccepted;
+        }
+        if let Some(before) = before {
+            (outcome.cvm, outcome.oda, outcome.tvr) = (before.cvm, before.oda, before.tvr);
+        }
+        self.finish(outcome)
+    }
 }
