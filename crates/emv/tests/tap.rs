@@ -51,8 +51,6 @@ fn configuration(combinations: &[Combination]) -> Configuration<'_> {
     let mut configuration = Configuration::default();
     configuration.combinations = combinations;
     configuration.keys = &TestAuthority;
-    // This card doesn't announce its second tap in the CTQ.
-    configuration.rules.ctq_issuer_update = false;
     configuration
 }
 
