@@ -329,7 +329,7 @@ impl Debited {
 /// Answer of GET TRANSACTION PROVE: MAC ‖ TAC, the other way round than DEBIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proof {
-    /// MAC2 of a purchase; zero for a load. [S:HB]
+    /// MAC2 of a purchase; zero for a load. \[S:HB\]
     pub mac: Mac,
     /// TAC.
     pub tac: Mac,

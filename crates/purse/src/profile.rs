@@ -51,7 +51,7 @@ impl RecordFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MacErrors {
-    /// After a failed comparison. [S:HB]
+    /// After a failed comparison. \[S:HB\]
     OnFailure,
     /// Durably before the comparison, taken back by the debit's commit: cutting the power cannot save a try.
     BeforeCheck,
@@ -61,9 +61,9 @@ pub enum MacErrors {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SecondInit {
-    /// It replaces the first. [M]
+    /// It replaces the first. \[M\]
     Replaces,
-    /// The out-of-order status word, and the card is idle. [S:HB, for composite purchase]
+    /// The out-of-order status word, and the card is idle. \[S:HB, for composite purchase\]
     Refused,
 }
 
@@ -93,23 +93,23 @@ pub struct Profile {
     pub process_records: u8,
     /// Length of a trip record, bytes.
     pub process_len: u8,
-    /// Records of the transaction log (file 0018); at least ten. [I]
+    /// Records of the transaction log (file 0018); at least ten. \[I\]
     pub log_records: u8,
     /// Consecutive wrong transaction MACs until the application is locked: the issuer's. [correction 3]
     pub mac_error_limit: u8,
     /// When they are counted. [correction 3]
     pub mac_errors: MacErrors,
-    /// Whether wrong MACs of a composite purchase count too; HB does not count them. [S:HB]
+    /// Whether wrong MACs of a composite purchase count too; HB does not count them. \[S:HB\]
     pub composite_mac_errors: bool,
-    /// The answer to the wrong MAC that locks. [I:HB,LUA,LOH]
+    /// The answer to the wrong MAC that locks. \[I:HB,LUA,LOH\]
     pub locking_answer: Sw,
-    /// Wrong MACs of BLOCK and UNBLOCK until the application is locked for good. [S:HB]
+    /// Wrong MACs of BLOCK and UNBLOCK until the application is locked for good. \[S:HB\]
     pub maintenance_error_limit: u8,
-    /// The answer to a command out of order: 6901 [S:HB]; 6985 on other cards [S:LIB].
+    /// The answer to a command out of order: 6901 \[S:HB\]; 6985 on other cards \[S:LIB\].
     pub out_of_order: Sw,
     /// What a second initialisation does. [M / S:HB]
     pub second_init: SecondInit,
-    /// The answer to purse commands while temporarily locked. [I:HB]
+    /// The answer to purse commands while temporarily locked. \[I:HB\]
     pub locked_answer: Sw,
     /// Whether GET BALANCE, READ and GET TRANSACTION PROVE answer while temporarily locked. [correction 4]
     pub locked_reads: bool,
@@ -123,9 +123,9 @@ pub struct Profile {
     pub sm4_tac_key: TacKey,
     /// Index of the TAC key used for every transaction.
     pub tac_key_index: u8,
-    /// Index of the maintenance key; HB in 交通部 mode keeps it at 01. [S:HB]
+    /// Index of the maintenance key; HB in 交通部 mode keeps it at 01. \[S:HB\]
     pub maintenance_key_index: u8,
-    /// A counter at this value refuses with 9402. [S:LIB]
+    /// A counter at this value refuses with 9402. \[S:LIB\]
     pub counter_end: u16,
     /// Length of the random number GET CHALLENGE must have been asked for before BLOCK and UNBLOCK: 4 or 8.
     pub challenge_len: usize,

@@ -94,7 +94,7 @@ impl<S: Suite> Purse<S> {
     }
 }
 
-/// `data` and zeros up to `len`: a shorter record is filled up by the card. [S:HB]
+/// `data` and zeros up to `len`: a shorter record is filled up by the card. \[S:HB\]
 fn filled_up<'o>(data: &[u8], len: usize, out: &'o mut [u8; 255]) -> &'o [u8] {
     out.iter_mut().zip(data).for_each(|(to, from)| *to = *from);
     out.get(..len).unwrap_or_default()

@@ -15,7 +15,7 @@ const SESSION: usize = 16;
 const CHALLENGE: usize = 9;
 
 /// Bytes the cache takes: two 128-byte records and a trip record, each with a head of six bytes, and a length. HB holds
-/// about 255 bytes in all. [S:HB]
+/// about 255 bytes in all. \[S:HB\]
 pub(super) const CACHE_LEN: usize = 2 + 2 * (128 + 6) + (48 + 6);
 
 /// Length of the volatile slot the purse wants, bytes.

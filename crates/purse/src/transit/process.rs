@@ -9,14 +9,14 @@ layout! {
     KIND = 0 + 1, "type";
     TERMINAL = 1 + 8, "terminal: 00 00, PSAM number";
     INDUSTRY = 9 + 1, "industry";
-    /// Line 2, station 2, operator 2, reserved 1; another reading is line 4, reserved 3. [C]
+    /// Line 2, station 2, operator 2, reserved 1; another reading is line 4, reserved 3. \[C\]
     PLACE = 10 + 7, "line, station, operator";
     AMOUNT = 17 + 4, "amount";
     BALANCE = 21 + 4, "balance after";
     TIME = 25 + 7, "date and time";
     CITY = 32 + 2, "accepting city";
     ORGANISATION = 34 + 8, "accepting organisation";
-    /// Another reading is maximum charge 4, maximum minutes 2. [S:HD]
+    /// Another reading is maximum charge 4, maximum minutes 2. \[S:HD\]
     RFU = 42 + 6, "reserved";
 }
 

@@ -225,7 +225,7 @@ pub fn entries() -> [Entry; 2] {
         domain: InstanceId::ISSUER,
         selectable: true,
         contactless: true,
-        label: heapless::Vec::new(),
+        label: Default::default(),
         priority: None,
     };
     [entry(ISSUER_AID, InstanceId::ISSUER, 0), entry(AID_JTT_978_EP, PURSE, 1)]
@@ -240,6 +240,8 @@ pub struct Band<M: Memory> {
     answer: Vec<u8>,
     /// How the tap is torn, if it is.
     pub tear: Option<Tear>,
+    /// Whether `trace` is kept.
+    pub tracing: bool,
     /// Every command and its answer.
     pub trace: Vec<(Vec<u8>, Vec<u8>)>,
 }
@@ -278,6 +280,7 @@ impl<M: Memory> Band<M> {
             random: Seeded::new(0x4241_4E44),
             answer: Vec::new(),
             tear: None,
+            tracing: true,
             trace: Vec::new(),
         };
         band.insert(memory);
@@ -303,7 +306,9 @@ impl<M: Memory> Band<M> {
     pub fn send(&mut self, command: &[u8]) -> Vec<u8> {
         let mut env = Environment { random: &mut self.random, now: None };
         let answer = self.element.as_mut().unwrap().exchange(command, &mut env).to_vec();
-        self.trace.push((command.to_vec(), answer.clone()));
+        if self.tracing {
+            self.trace.push((command.to_vec(), answer.clone()));
+        }
         answer
     }
 
