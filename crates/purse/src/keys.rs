@@ -147,6 +147,55 @@ pub fn derive<K: SuiteKey>(
     Ok(value)
 }
 
+/// Derives along a path and remembers the first level of the last derivation: cards of one issuer share it.
+#[derive(Debug, Default)]
+pub struct Deriver {
+    last: Option<FirstLevel>,
+}
+
+#[derive(Debug)]
+struct FirstLevel {
+    /// Which master key, as the caller numbers them.
+    master: usize,
+    factor: [u8; 8],
+    value: KeyValue,
+}
+
+impl Deriver {
+    /// Remembers nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { last: None }
+    }
+
+    /// The same as [`derive()`]; `number` tells the caller's master keys apart.
+    ///
+    /// # Errors
+    /// If the algorithm byte is unknown or outside the suite.
+    pub fn derive<K: SuiteKey>(
+        &mut self,
+        number: usize,
+        algorithm_byte: u8,
+        master: &KeyValue,
+        card: &CardId,
+        path: &[Factor],
+    ) -> Result<KeyValue, CryptoError> {
+        let Some((first, rest)) = path.split_first() else { return Ok(master.clone()) };
+        let factor = card.factor(*first);
+        match &self.last {
+            Some(last) if last.master == number && last.factor == factor => {
+                derive::<K>(algorithm_byte, &last.value, card, rest)
+            }
+            _ => {
+                let value = diversify::<K>(algorithm_byte, master, &factor)?;
+                let derived = derive::<K>(algorithm_byte, &value, card, rest);
+                self.last = Some(FirstLevel { master: number, factor, value });
+                derived
+            }
+        }
+    }
+}
+
 /// SESLK (also SESULK, SESUK): random ‖ online counter ‖ 8000 under the card's key. [sheet 2.3]
 ///
 /// # Errors

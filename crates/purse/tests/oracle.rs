@@ -91,4 +91,20 @@ proptest! {
     fn raw(key: [u8; 8], message in proptest::collection::vec(any::<u8>(), 0..40)) {
         prop_assert_eq!(&mac::sign(&des(&key), &message).unwrap()[..], oracle::mac(&key, &message));
     }
+
+    #[test]
+    fn the_remembered_level_is_the_right_one(
+        masters: [[u8; 16]; 2],
+        issuers: [[u8; 8]; 2],
+        cards in proptest::collection::vec((0..2_usize, 0..2_usize, any::<[u8; 10]>()), 1..12),
+    ) {
+        let mut deriver = keys::Deriver::new();
+        for (master, issuer, serial) in cards {
+            let card = CardId { issuer: issuers[issuer], serial };
+            let path = [Factor::Issuer, Factor::Serial];
+            let value = Secret::new(masters[master]);
+            let got = deriver.derive::<Key>(master, 1, &value, &card, &path).unwrap();
+            prop_assert_eq!(&got.expose()[..], oracle::card_key(&masters[master], &issuers[issuer], &serial));
+        }
+    }
 }

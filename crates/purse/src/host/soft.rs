@@ -6,7 +6,7 @@ use huiwan_crypto::{CryptoError, Suite, ct_eq};
 
 use super::{KeyRefused, LoadKeys};
 use crate::date::Stamp;
-use crate::keys::{self, CardId, KeyKind, KeyValue};
+use crate::keys::{self, CardId, Deriver, KeyKind, KeyValue};
 use crate::mac::{LoadMac1, LoadMac2, Mac, Message};
 use crate::personalisation::KeyData;
 use crate::profile::Profile;
@@ -19,6 +19,7 @@ use crate::transaction::Transaction;
 pub struct SoftLoadKeys<S: Suite, const KEYS: usize> {
     profile: Profile,
     keys: [KeyData; KEYS],
+    deriver: Deriver,
     suite: PhantomData<fn() -> S>,
 }
 
@@ -26,23 +27,25 @@ impl<S: Suite, const KEYS: usize> SoftLoadKeys<S, KEYS> {
     /// A provider with these master keys, from which [`Profile::path`] leads to a card's keys.
     #[must_use]
     pub const fn new(profile: Profile, keys: [KeyData; KEYS]) -> Self {
-        Self { profile, keys, suite: PhantomData }
+        Self { profile, keys, deriver: Deriver::new(), suite: PhantomData }
     }
 
     /// The card's key.
     fn card_key(
-        &self,
+        &mut self,
         kind: KeyKind,
         version: u8,
         algorithm: u8,
         card: &CardId,
     ) -> Result<KeyValue, KeyRefused> {
-        let master = self
+        let (number, master) = self
             .keys
             .iter()
-            .find(|key| (key.kind, key.version, key.algorithm) == (kind, version, algorithm))
+            .enumerate()
+            .find(|(_, key)| (key.kind, key.version, key.algorithm) == (kind, version, algorithm))
             .ok_or(KeyRefused::NoKey)?;
-        keys::derive::<S::Key>(algorithm, &master.value, card, self.profile.path).map_err(refused)
+        let path = self.profile.path;
+        self.deriver.derive::<S::Key>(number, algorithm, &master.value, card, path).map_err(refused)
     }
 }
 

@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use huiwan_crypto::Suite;
 
 use super::{CreditForPurchase, InitForPurchase, Sam, SamPurchase, SamRefused};
-use crate::keys::{self, KeyValue, Path};
+use crate::keys::{self, Deriver, KeyValue, Path};
 use crate::mac::{Mac, Message, PurchaseMac1, PurchaseMac2, TerminalNo};
 use crate::profile::Profile;
 use huiwan_crypto::ct_eq;
@@ -29,6 +29,7 @@ pub struct SoftSam<S: Suite, const KEYS: usize> {
     terminal: TerminalNo,
     key_index: u8,
     keys: [SamKey; KEYS],
+    deriver: Deriver,
     next_seq: u32,
     open: Option<Open>,
     suite: PhantomData<fn() -> S>,
@@ -57,13 +58,23 @@ impl<S: Suite, const KEYS: usize> SoftSam<S, KEYS> {
         keys: [SamKey; KEYS],
         next_seq: u32,
     ) -> Self {
-        Self { path: profile.path, terminal, key_index, keys, next_seq, open: None, suite: PhantomData }
+        Self {
+            path: profile.path,
+            terminal,
+            key_index,
+            keys,
+            deriver: Deriver::new(),
+            next_seq,
+            open: None,
+            suite: PhantomData,
+        }
     }
 
     /// The same with keys at another level: `path` leads from them to a card's keys. [correction 5]
     #[must_use]
-    pub const fn with_path(mut self, path: Path) -> Self {
+    pub fn with_path(mut self, path: Path) -> Self {
         self.path = path;
+        self.deriver = Deriver::new();
         self
     }
 
@@ -86,13 +97,16 @@ impl<S: Suite, const KEYS: usize> Sam for SoftSam<S, KEYS> {
     fn init_for_purchase(&mut self, request: &InitForPurchase) -> Result<SamPurchase, SamRefused> {
         let InitForPurchase { card, random, offline_seq, amount, tti, stamp, key_version, algorithm } =
             *request;
-        let key = self
+        let (number, key) = self
             .keys
             .iter()
-            .find(|key| key.version == key_version && key.algorithm == algorithm)
+            .enumerate()
+            .find(|(_, key)| key.version == key_version && key.algorithm == algorithm)
             .ok_or(SamRefused::NO_KEY)?;
         let terminal_seq = self.next_seq;
-        let session: S::Key = keys::derive::<S::Key>(algorithm, &key.value, &card, self.path)
+        let session: S::Key = self
+            .deriver
+            .derive::<S::Key>(number, algorithm, &key.value, &card, self.path)
             .and_then(|dpk| keys::open::<S::Key>(algorithm, &dpk))
             .and_then(|dpk| keys::purchase_session(&dpk, random, offline_seq, terminal_seq))
             .map_err(|_| SamRefused::NO_KEY)?;
