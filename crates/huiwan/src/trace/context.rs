@@ -87,9 +87,11 @@ impl Context {
 
     /// The bytes of MAC at the end of command data.
     pub(super) fn command_mac_len(&self, command: &Command<'_>, family: Family) -> usize {
-        let secure = command.class().is_ok_and(|class| class.secure_messaging() != SecureMessaging::None);
+        // ISO secure messaging has its MAC in an object of its own.
+        let secure =
+            command.class().is_ok_and(|class| class.secure_messaging() == SecureMessaging::Proprietary);
         match family {
-            _ if !secure => 0,
+            _ if !secure || command.data().is_empty() => 0,
             _ if self.level & 0x01 != 0 => 8,
             Family::Gp => 8,
             _ => 4,

@@ -55,7 +55,9 @@ impl<'a> Meaning<'a> {
         }
         let Some(row) = tags::find(tag, Scheme::Pboc) else { return Self::None };
         match (row.format, row.length) {
-            (Format::A | Format::An | Format::Ans, _) if !value.is_empty() => Self::Text(value),
+            (Format::A | Format::An | Format::Ans, _) if value.iter().any(|byte| *byte != 0) => {
+                Self::Text(value)
+            }
             (Format::N, Length::Exactly(6)) if value.len() == 6 => Self::Bcd(value),
             (Format::N, Length::Exactly(3)) if value.len() == 3 => match tag.get() {
                 0x9F21 => Self::Time(value),

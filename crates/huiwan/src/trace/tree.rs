@@ -4,7 +4,10 @@ use core::fmt;
 
 use huiwan_emv::dictionary::describe_bits;
 use huiwan_purse::transit::public_info;
-use huiwan_tlv::{Rules, Tag, Tlv, Tlvs, dol::Dol};
+use huiwan_tlv::{
+    Rules, Tag, Tlv, Tlvs,
+    dol::{Dol, DolEntry},
+};
 
 use super::out::Out;
 use super::{Family, Label, Meaning, family, layout};
@@ -65,9 +68,12 @@ pub(super) fn contents(out: &mut Out<'_>, tag: Tag, value: &[u8], at: usize) -> 
 /// A data object list: what it asks for.
 fn list(out: &mut Out<'_>, value: &[u8], at: usize) -> fmt::Result {
     match Dol::parse(value) {
-        Ok(dol) => dol.iter().try_for_each(|entry| match family::tag(entry.tag, Family::Emv) {
-            Some(name) => out.says(format_args!("{} {name}, {} bytes", entry.tag, entry.len)),
-            None => out.says(format_args!("{}, {} bytes", entry.tag, entry.len)),
+        Ok(dol) => dol.iter().try_for_each(|DolEntry { tag, len }| {
+            let bytes = if len == 1 { "byte" } else { "bytes" };
+            match family::tag(tag, Family::Emv) {
+                Some(name) => out.says(format_args!("{tag} {name}, {len} {bytes}")),
+                None => out.says(format_args!("{tag}, {len} {bytes}")),
+            }
         }),
         Err(error) => out.malformed(at.saturating_add(error.at()), format_args!("{}", error.kind())),
     }
@@ -93,9 +99,11 @@ pub(super) fn file_locator(out: &mut Out<'_>, value: &[u8], at: usize) -> fmt::R
     let (entries, rest) = value.as_chunks::<4>();
     for [file, first, last, signed] in entries {
         let sfi = file >> 3;
-        match signed {
-            0 => out.says(format_args!("file {sfi}, records {first} to {last}"))?,
-            _ => out.says(format_args!(
+        match (signed, last.saturating_sub(*first)) {
+            (0, 0) => out.says(format_args!("file {sfi}, record {first}"))?,
+            (0, _) => out.says(format_args!("file {sfi}, records {first} to {last}"))?,
+            (1, 0) => out.says(format_args!("file {sfi}, record {first}, authenticated"))?,
+            (_, _) => out.says(format_args!(
                 "file {sfi}, records {first} to {last}, the first {signed} authenticated"
             ))?,
         }
