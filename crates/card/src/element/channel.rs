@@ -40,6 +40,12 @@ impl<const SLOT: usize> Slot<SLOT> {
     }
 }
 
+impl<const SLOT: usize> Drop for Slot<SLOT> {
+    fn drop(&mut self) {
+        self.bytes.zeroize();
+    }
+}
+
 /// The slot of `instance` on `channel`, taken from the free ones (which are zero) if it has none.
 pub(super) fn slot<const SLOT: usize>(
     slots: &mut [Slot<SLOT>],
