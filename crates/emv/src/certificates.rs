@@ -40,6 +40,14 @@ pub struct CaKey<'a> {
     pub exponent: &'a [u8],
 }
 
+impl CaKey<'_> {
+    /// The check value schemes publish with a key: SHA-1 over identifier ‖ index ‖ modulus ‖ exponent. `[EMV-B2 11.2]`
+    #[must_use]
+    pub fn check_value(&self, rid: &[u8; 5], index: u8) -> [u8; layout::HASH_LEN] {
+        huiwan_crypto::hash::sha1(&[rid, &[index], self.modulus, self.exponent])
+    }
+}
+
 /// Where the terminal keeps certification authority keys.
 pub trait CaKeys {
     /// The key a card names by its application's registered identifier and index (8F).

@@ -213,3 +213,18 @@ fn static_data_are_bounded_and_need_templates() {
         assert!(data.get().is_err(), "{bad:?}");
     }
 }
+
+#[test]
+fn published_check_values_of_authority_keys() {
+    let file = vectors::load(include_str!("../../tests/vectors/ca_keys.txt"));
+    let mut seen = 0;
+    for v in file.blocks().filter(|v| v.get("sha1").is_some() && v.source().contains("matches")) {
+        let (modulus, exponent) = (v.bytes("modulus"), v.bytes("exponent"));
+        let key = CaKey { modulus: &modulus, exponent: &exponent };
+        let (rid, [index]) = (v.array("rid"), v.array::<1>("index"));
+        assert_eq!(key.check_value(&rid, index)[..], v.bytes("sha1"), "{}", v.id());
+        assert_ne!(key.check_value(&rid, index.wrapping_add(1))[..], v.bytes("sha1"));
+        seen += 1;
+    }
+    assert!(seen > 0);
+}

@@ -101,3 +101,59 @@ proptest! {
         }
     }
 }
+
+/// Any command: mostly those of the application, with headers and data bent.
+fn any_command() -> impl Strategy<Value = Vec<u8>> {
+    let options = Just(Reader::of(yuan(1)).options());
+    let known = prop::sample::select(vec![
+        vec![0x80, 0xA8, 0, 0],
+        vec![0, 0xB2, 1, 0x14],
+        vec![0, 0xB2, 2, 0x1C],
+        vec![0, 0xB2, 1, 0x5C],
+        vec![0, 0x82, 0, 0],
+        vec![4, 0xDA, 0x9F, 0x79],
+        vec![4, 0xDC, 1, 0x1C],
+        vec![0x84, 0x1E, 0, 0],
+        vec![0x84, 0x18, 0, 0],
+        vec![0x80, 0xCA, 0x9F, 0x79],
+        vec![0x80, 0xCA, 0x80, 0x00],
+    ]);
+    let data = prop::collection::vec(any::<u8>(), 0..40);
+    let bent = (known, data, any::<Option<(usize, u8)>>()).prop_map(|(header, data, bend)| {
+        let mut apdu = [&header[..], &[data.len() as u8], &data].concat();
+        if let Some((at, with)) = bend {
+            let at = at % apdu.len();
+            apdu[at] ^= with;
+        }
+        apdu
+    });
+    let select = Just([&[0, 0xA4, 4, 0, 8][..], &AID, &[0]].concat());
+    prop_oneof![2 => options, 2 => select, 6 => bent, 1 => prop::collection::vec(any::<u8>(), 0..20)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_command_makes_money_or_tells_a_secret(apdus in prop::collection::vec(any_command(), 1..20)) {
+        let mut band = Band::issued();
+        let secrets: Vec<Vec<u8>> =
+            [0x8000, 0x8201, 0x8202, 0x8203, 0x8204, 0x8205].map(|id| band.memory().get(id).unwrap().to_vec()).to_vec();
+        band.select();
+        for apdu in apdus {
+            let before = (band.balance(), band.atc());
+            // The loader stands for the card manager, whose commands are protected; it is not what is tested here.
+            if band.element.selected(0) != Some(PAYMENT) && apdu.get(1) != Some(&0xA4) {
+                continue;
+            }
+            let (data, sw) = band.send(&apdu);
+            prop_assert!(sw >> 12 == 6 || sw >> 12 == 9, "{:04X}", sw);
+            for secret in &secrets {
+                prop_assert!(!secret.windows(8).any(|window| data.windows(8).any(|told| told == window)));
+            }
+            let (balance, atc) = (band.balance(), band.atc());
+            prop_assert!(balance == before.0 || (balance < before.0 && apdu.get(1) == Some(&0xB2) && sw == 0x9000));
+            prop_assert!(atc == before.1 || atc == before.1 + 1);
+        }
+    }
+}
