@@ -4,7 +4,7 @@
 //! cargo run --release --example decode -- 00A404000E325041592E5359532E444446303100
 //! cargo run --release --example decode < trace.txt
 //! ```
-#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::unwrap_used)]
 
 use std::fmt;
 use std::io::{self, IsTerminal, Read, Write};
@@ -376,4 +376,74 @@ fn write(said: &Annotated<'_>, palette: &Palette, out: &mut String) {
 
 fn check<E: fmt::Display>(line: Option<usize>, what: &str, result: Result<(), E>) -> Result<(), Wrong> {
     result.map_err(|error| Wrong::Bytes { line, what: format!("{what}: {error}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(arguments: &[&str]) -> Result<String, String> {
+        let mut out = String::new();
+        let arguments = ["--color", "never"].iter().chain(arguments).map(|text| (*text).to_owned());
+        run(arguments, &mut out).map(|()| out).map_err(|wrong| wrong.to_string())
+    }
+
+    #[track_caller]
+    fn starts(arguments: &[&str], with: &str) {
+        let out = decode(arguments).unwrap();
+        assert!(out.starts_with(with), "{out}");
+    }
+
+    #[track_caller]
+    fn refused(arguments: &[&str], why: &str) {
+        assert_eq!(decode(arguments), Err(why.to_owned()));
+    }
+
+    #[test]
+    fn kinds_are_guessed() {
+        starts(&["00A404000E325041592E5359532E444446303100"], "→ SELECT");
+        starts(&["00", "B2", "01", "0C", "00"], "→ READ RECORD");
+        starts(&["0x80 0x5C 0x00 0x02 0x04"], "→ GET BALANCE");
+        starts(&["9000"], "← 9000 success\n");
+        starts(&["63C2"], "← 63C2 warning, tries left\n");
+        starts(&["9F36020001 9000"], "← 9000 success, 5 bytes");
+        starts(&["800E7C000801030010010501200101009000"], "← 9000");
+        starts(&["9F36:02:00:01"], "  9F36 Application Transaction Counter");
+        starts(&["8408A000000333010101"], "  84 Dedicated File");
+        starts(&["3B 60 00 00"], "  answer to reset");
+        starts(&["--as", "response", "00A4040090 00"], "← 9000");
+        starts(&["--help"], "Says in words");
+    }
+
+    #[test]
+    fn wrong_input_is_refused_with_its_place() {
+        refused(&[""], "nothing to decode (--help tells more)");
+        refused(&["00 A4 04 0"], "odd number of hexadecimal digits, byte 3 is half a byte");
+        refused(&["00A4zz"], "'z' is no hexadecimal digit, at character 4");
+        refused(&["00A404000600"], "command: command data shorter than lc at byte 6");
+        refused(&["70045A015757"], "tlv: length truncated at byte 5");
+        refused(&["--as", "atr", "3B8001FF"], "answer to reset: tck wrong at byte 3");
+        refused(&["--as", "sms", "00"], "unknown kind sms (--help tells more)");
+        refused(&["--frob"], "unknown option --frob (--help tells more)");
+    }
+
+    #[test]
+    fn a_trace_pairs_commands_and_responses() {
+        let trace = "# tap\nATR: 3B600000\n> 00A4040000 ; card manager\n< 6A82\n\n80CA9F3600\n9F360200079000\n00B2010C00\n";
+        let out = decode(&["--as", "trace", trace]).unwrap();
+        let lines: Vec<&str> = out.lines().filter(|line| line.starts_with(['→', '←'])).collect();
+        assert_eq!(
+            lines,
+            [
+                "→ SELECT (00 A4 04 00)",
+                "← 6A82 file or application not found",
+                "→ GET DATA (80 CA 9F 36)",
+                "← 9000 success, 5 bytes",
+                "→ READ RECORD (00 B2 01 0C)",
+            ]
+        );
+        refused(&["00A4040000\n9000\n00A4\n"], "line 3: command: command header truncated at byte 2");
+        refused(&["00A4040000\n90\n"], "line 2: response: status word truncated at byte 1");
+        refused(&["# x\n00A4040000\n < 90g0\n"], "line 3: 'g' is no hexadecimal digit, at character 5");
+    }
 }
