@@ -74,7 +74,6 @@ fn play(
                 assert!(outcome.verdict != Verdict::Approved || outcome.oda == Oda::Passed);
                 return outcome;
             }
-            _ => unreachable!(),
         };
     }
     panic!("more than {most} steps");

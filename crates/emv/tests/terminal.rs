@@ -168,7 +168,6 @@ impl<'c> Bench<'c> {
                     Input::UnpredictableNumber((self.number - 1).to_be_bytes())
                 }
                 Step::Done(outcome) => return outcome,
-                other => panic!("{other:?}"),
             };
         }
         panic!("the tap doesn't end");
@@ -237,7 +236,10 @@ impl huiwan_emv::certificates::CaKeys for KeyTable<'_> {
     }
 }
 
-fn with_records(mut steps: Vec<(String, Vec<u8>)>, records: [Vec<u8>; 3]) -> Vec<(String, Vec<u8>)> {
+/// The three records of the card.
+type Records = [Vec<u8>; 3];
+
+fn with_records(mut steps: Vec<(String, Vec<u8>)>, records: Records) -> Vec<(String, Vec<u8>)> {
     steps.extend(READ.iter().map(|command| (*command).into()).zip(records));
     steps
 }
@@ -501,7 +503,7 @@ fn authentication_failures_decline() {
     let mut wrong_signature = good(&[]);
     let len = wrong_signature[2].len();
     wrong_signature[2][len - 20] ^= 1;
-    let rows: Vec<(&str, Vec<u8>, [Vec<u8>; 3], Adapt)> = vec![
+    let rows: [(&str, Vec<u8>, Records, Adapt); 13] = [
         ("no CA key", gpo(TC, &[ctq]), good(&[]), |c, _| {
             c.keys = &huiwan_emv::terminal::configuration::Nothing
         }),
@@ -869,7 +871,6 @@ fn a_repeated_unpredictable_number_is_refused() {
                 Input::UnpredictableNumber([0x12, 0x34, 0x56, 0x79])
             }
             Step::Done(_) => break,
-            other => panic!("{other:?}"),
         };
     }
     card.finish();
@@ -938,7 +939,6 @@ proptest! {
                     bench.terminal.online_data(&mut out).unwrap();
                     return Ok(());
                 }
-                other => prop_assert!(false, "{other:?}"),
             }
         }
         prop_assert!(false, "more than {most} steps");
@@ -952,14 +952,14 @@ proptest! {
         let mut plain = Bench::new(&configuration, &mut data, &mut static_data);
         let (mut data, mut static_data) = ([0; 1024], [0; 256]);
         let mut misused = Bench::new(&configuration, &mut data, &mut static_data);
-        for (number, (kind, answer)) in inputs.iter().enumerate() {
+        for (number, (kind, answer)) in (0_u32..).zip(&inputs) {
             let input = match kind {
                 0 => Input::Start(transaction()),
                 1 => Input::CardLost,
                 2 => Input::SeveralCards,
                 3 => Input::SameCardAgain { elapsed_ms: 1 },
                 4 => Input::IssuerAnswer(answer),
-                5..=8 => Input::UnpredictableNumber((number as u32).to_be_bytes()),
+                5..=8 => Input::UnpredictableNumber(number.to_be_bytes()),
                 _ => Input::Response(answer),
             };
             let mut short = [0; COMMAND_MAX - 1];

@@ -40,7 +40,6 @@ fn play(
             }
             Step::UnpredictableNumber => input = Input::UnpredictableNumber(number),
             Step::Done(outcome) => return outcome,
-            other => panic!("{other:?}"),
         }
     }
     panic!("the tap doesn't end");
@@ -114,19 +113,30 @@ fn extended_pdol_is_filled_as_the_pos_did() {
     assert_eq!(outcome.verdict, Verdict::EndApplication);
 }
 
-struct PublishedKeys(Vec<([u8; 5], u8, Vec<u8>, Vec<u8>)>);
+/// A published CA key.
+struct PublishedKey {
+    rid: [u8; 5],
+    index: u8,
+    modulus: Vec<u8>,
+    exponent: Vec<u8>,
+}
+
+struct PublishedKeys(Vec<PublishedKey>);
 
 impl CaKeys for PublishedKeys {
     fn find(&self, rid: &[u8; 5], index: u8) -> Option<CaKey<'_>> {
-        let (_, _, modulus, exponent) = self.0.iter().find(|(r, i, ..)| r == rid && *i == index)?;
-        Some(CaKey { modulus, exponent })
+        let key = self.0.iter().find(|key| key.rid == *rid && key.index == index)?;
+        Some(CaKey { modulus: &key.modulus, exponent: &key.exponent })
     }
 }
 
 fn published_keys() -> PublishedKeys {
     let file = vectors::load(CA_KEYS);
-    let key = |block: &vectors::Block<'_>| {
-        (block.array("rid"), block.array::<1>("index")[0], block.bytes("modulus"), block.bytes("exponent"))
+    let key = |block: &vectors::Block<'_>| PublishedKey {
+        rid: block.array("rid"),
+        index: block.array::<1>("index")[0],
+        modulus: block.bytes("modulus"),
+        exponent: block.bytes("exponent"),
     };
     PublishedKeys(file.blocks().map(key).collect())
 }

@@ -22,6 +22,9 @@ fn required(ttq: Ttq) -> Ttq {
     ttq.with_cvm_required(true)
 }
 
+/// Name; cryptogram, whether the issuer is asked, TTQ, CTQ, signed CTQ; the method.
+type CvmRow<'a> = (&'a str, Cryptogram, bool, Ttq, Option<Ctq>, Option<Ctq>, Result<Cvm, CvmFailure>);
+
 #[test]
 fn cvm_rows() {
     const PIN: Ctq = Ctq([0x80, 0x00]);
@@ -30,7 +33,7 @@ fn cvm_rows() {
     const DEVICE: Ctq = Ctq([0x00, 0x80]);
     const DEVICE_AND_PIN: Ctq = Ctq([0x80, 0x80]);
     let none = Some(Ctq([0, 0]));
-    let rows: &[(&str, Cryptogram, bool, Ttq, Option<Ctq>, Option<Ctq>, Result<Cvm, CvmFailure>)] = &[
+    let rows: &[CvmRow<'_>] = &[
         ("no CTQ, none required", Arqc, true, ALL, None, None, Ok(Cvm::None)),
         ("no CTQ, required: signature", Arqc, true, required(ALL), None, None, Ok(Cvm::Signature)),
         (
