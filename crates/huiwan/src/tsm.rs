@@ -16,7 +16,9 @@ use core::fmt;
 use heapless::Vec;
 use huiwan_apdu::{Aid, Sw};
 use huiwan_emv::card::ppse;
-use huiwan_gp::host::{Fault, Grouping, Install, Job, KeyAnswer, KeyRequest, Manager, Outcome, manager};
+use huiwan_gp::host::{
+    Fault, Grouping, Install, Job, KeyAnswer, KeyRequest, KeyStore, Manager, Outcome, manager,
+};
 use huiwan_gp::install::Parameters;
 use huiwan_gp::privileges::Privileges;
 use huiwan_tlv::At;
@@ -268,4 +270,31 @@ pub fn groupings<const N: usize>(script: &[u8]) -> Result<Vec<Grouping<'_>, N>, 
             .map_err(|_| At::new(ScriptError::TooMany, grouping.at))?;
     }
     Ok(groupings)
+}
+
+/// Carries out a whole plan, blocking: `exchange` sends a command, writes the answer (data ‖ SW) into the buffer and
+/// tells its length, or `None` when the element is gone. Answers a plan asks for are passed over; who wants them
+/// drives a [`Session`].
+pub fn run(
+    plan: &[Job<'_>],
+    keys: &mut dyn KeyStore,
+    exchange: &mut dyn FnMut(&[u8], &mut [u8]) -> Option<usize>,
+) -> Visit {
+    let mut session = Session::new(plan);
+    let (mut out, mut bytes, mut answer) = ([0; OUT_LEN], [0; OUT_LEN], [0; OUT_LEN]);
+    let mut input = Input::Start;
+    loop {
+        input = match session.step(input, &mut out) {
+            Ok(Step::Send(command)) => match exchange(command, &mut answer).and_then(|len| answer.get(..len))
+            {
+                Some(answer) => Input::Response(answer),
+                None => Input::Lost,
+            },
+            Ok(Step::Key(request)) => Input::Key(keys.answer(&request, &mut bytes)),
+            Ok(Step::Answer { .. } | Step::Stored { .. } | Step::Finished { .. }) => Input::Continue,
+            Ok(Step::Done(visit)) => return visit,
+            // Every input above answers the step before it.
+            Err(_) => Input::Lost,
+        };
+    }
 }
