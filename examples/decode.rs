@@ -237,7 +237,7 @@ impl<'a> Line<'a> {
         while let Some((at, letter)) = letters.next() {
             // 0x before a byte.
             if letter == '0'
-                && digits.len() % 2 == 0
+                && digits.len().is_multiple_of(2)
                 && letters.next_if(|(_, x)| matches!(x, 'x' | 'X')).is_some()
             {
                 continue;
@@ -249,7 +249,7 @@ impl<'a> Line<'a> {
                 None => return Err(Wrong::Digit { line, found: letter, at: self.at + at }),
             }
         }
-        if digits.len() % 2 != 0 {
+        if !digits.len().is_multiple_of(2) {
             return Err(Wrong::HalfByte { line, byte: digits.len() / 2 });
         }
         Ok(digits.chunks(2).filter_map(|pair| u8::try_from(pair[0] << 4 | pair[1]).ok()).collect())
