@@ -1,7 +1,8 @@
 //! The card: a [`Module`] that is the purse application of a [`Profile`].
 //!
-//! One file per step: [`load`](../host/load/index.html) on the host answers `card/load.rs` here, and so on. Every
-//! completion makes balance, counter, log, cached records, proof and error counter durable in one commit.
+//! One file per command: `card/load.rs` here answers [`terminal::TopUp`](crate::terminal::TopUp) and
+//! [`host::load`](crate::host::load), `card/purchase.rs` and `card/capp.rs` answer [`terminal::Tap`](crate::terminal::Tap).
+//! Every completion makes balance, counter, log, cached records, proof and error counter durable in one commit.
 
 use core::marker::PhantomData;
 

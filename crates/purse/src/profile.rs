@@ -3,7 +3,6 @@
 use huiwan_apdu::Sw;
 
 use crate::keys::{Factor, Path};
-use crate::status;
 
 /// The head of an identified record. [correction 1]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +159,4 @@ impl Profile {
         counter_end: 0xFFFF,
         challenge_len: 4,
     };
-
-    /// The status word a permanently locked application answers.
-    pub const PERMANENTLY_LOCKED: Sw = status::PERMANENTLY_LOCKED;
 }
