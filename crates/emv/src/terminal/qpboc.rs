@@ -1,7 +1,7 @@
 //! The qPBOC kernel (kernel 7, UnionPay quickPass): from the final SELECT's answer to an [`Outcome`].
 //!
-//! One file for each phase: `gpo`, `records`, `oda`, `restrictions`, `cvm`, `outcome`; after it, `recovery` and `issuer_update`. What
-//! sources disagree on is in [`Rules`]. The state table is [`Kernel::step`].
+//! One file for each phase: `gpo`, `records`, `oda`, `restrictions`, `cvm`, `outcome`; after the tap, `recovery` and
+//! `issuer_update`. What sources disagree on is in [`Rules`]. The state table is `Kernel::advance`.
 
 mod card_data;
 mod cvm;

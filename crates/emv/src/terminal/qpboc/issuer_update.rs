@@ -32,6 +32,76 @@ pub(super) enum Follow {
     Done,
 }
 
+impl Kernel<'_> {
+    pub(super) fn on_issuer_answer(&mut self, answer: &[u8], out: &mut [u8]) -> Next {
+        self.scripts.clear();
+        let aside = if is_sound(answer) {
+            self.card.push_aside(answer)
+        } else {
+            Err(FaultKind::Value(tags::SCRIPT_AFTER))
+        };
+        match aside {
+            Ok(range) => {
+                self.state = State::AwaitUpdate { phase: Phase::Select, answer: (range.start, range.end) };
+                Next::Send(select(self.card.name(), out).len())
+            }
+            Err(kind) => Next::Done(self.finish_update(Some(Fault::new(kind, Place::IssuerUpdate)))),
+        }
+    }
+
+    pub(super) fn on_update(
+        &mut self,
+        phase: Phase,
+        answer: (usize, usize),
+        card: &[u8],
+        out: &mut [u8],
+    ) -> Next {
+        let fault = |kind| Some(Fault::new(kind, Place::IssuerUpdate));
+        let sw = match Response::parse(card) {
+            Ok(response) => response.sw(),
+            Err(_) => return Next::Done(self.finish_update(fault(FaultKind::ResponseTruncated))),
+        };
+        let mut tvr = self.outcome.map(|outcome| outcome.tvr).unwrap_or_default();
+        let aip = self.card.array(tags::AIP).map(Aip).unwrap_or_default();
+        let mut update =
+            Update { answer: self.card.aside(answer.0..answer.1), results: &mut self.scripts, tvr: &mut tvr };
+        let follow = match phase {
+            Phase::Select if !sw.is_ok() => {
+                return Next::Done(self.finish_update(fault(FaultKind::Status(sw))));
+            }
+            Phase::Select => update.after_select(aip.issuer_authentication(), out),
+            Phase::Authenticate => update.after_authenticate(sw, out),
+            Phase::Script { script, command } => update.after_command(script, command, sw, out),
+        };
+        self.note_tvr(tvr);
+        match follow {
+            Follow::Send(phase, len) => {
+                self.state = State::AwaitUpdate { phase, answer };
+                Next::Send(len)
+            }
+            Follow::Done => Next::Done(self.finish_update(None)),
+        }
+    }
+
+    const fn note_tvr(&mut self, tvr: Tvr) {
+        if let Some(outcome) = &mut self.outcome {
+            outcome.tvr = tvr;
+        }
+    }
+
+    pub(super) fn finish_update(&mut self, fault: Option<Fault>) -> Outcome {
+        let before = self.outcome;
+        let mut outcome = Outcome::of(Verdict::IssuerUpdated, fault);
+        if fault.is_some() {
+            outcome.message = Message::CardNotAccepted;
+        }
+        if let Some(before) = before {
+            (outcome.cvm, outcome.oda, outcome.tvr) = (before.cvm, before.oda, before.tvr);
+        }
+        self.finish(outcome)
+    }
+}
+
 /// The issuer's answer as far as it is used: its objects, the results so far.
 #[derive(Debug)]
 pub(super) struct Update<'u> {
@@ -131,74 +201,4 @@ pub(super) fn is_sound(answer: &[u8]) -> bool {
         |object: Tlv<'_>| !scripts(object.tag()) || object.children(Rules::EMV).all(|child| child.is_ok());
     parse(answer, Rules::EMV).all(|object| object.is_ok_and(sound))
         && objects(answer).filter(|object| scripts(object.tag())).count() <= SCRIPTS_MAX
-}
-
-impl Kernel<'_> {
-    pub(super) fn on_issuer_answer(&mut self, answer: &[u8], out: &mut [u8]) -> Next {
-        self.scripts.clear();
-        let aside = if is_sound(answer) {
-            self.card.push_aside(answer)
-        } else {
-            Err(FaultKind::Value(tags::SCRIPT_AFTER))
-        };
-        match aside {
-            Ok(range) => {
-                self.state = State::AwaitUpdate { phase: Phase::Select, answer: (range.start, range.end) };
-                Next::Send(select(self.card.name(), out).len())
-            }
-            Err(kind) => Next::Done(self.finish_update(Some(Fault::new(kind, Place::IssuerUpdate)))),
-        }
-    }
-
-    pub(super) fn on_update(
-        &mut self,
-        phase: Phase,
-        answer: (usize, usize),
-        card: &[u8],
-        out: &mut [u8],
-    ) -> Next {
-        let fault = |kind| Some(Fault::new(kind, Place::IssuerUpdate));
-        let sw = match Response::parse(card) {
-            Ok(response) => response.sw(),
-            Err(_) => return Next::Done(self.finish_update(fault(FaultKind::ResponseTruncated))),
-        };
-        let mut tvr = self.outcome.map(|outcome| outcome.tvr).unwrap_or_default();
-        let aip = self.card.array(tags::AIP).map(Aip).unwrap_or_default();
-        let mut update =
-            Update { answer: self.card.aside(answer.0..answer.1), results: &mut self.scripts, tvr: &mut tvr };
-        let follow = match phase {
-            Phase::Select if !sw.is_ok() => {
-                return Next::Done(self.finish_update(fault(FaultKind::Status(sw))));
-            }
-            Phase::Select => update.after_select(aip.issuer_authentication(), out),
-            Phase::Authenticate => update.after_authenticate(sw, out),
-            Phase::Script { script, command } => update.after_command(script, command, sw, out),
-        };
-        self.note_tvr(tvr);
-        match follow {
-            Follow::Send(phase, len) => {
-                self.state = State::AwaitUpdate { phase, answer };
-                Next::Send(len)
-            }
-            Follow::Done => Next::Done(self.finish_update(None)),
-        }
-    }
-
-    const fn note_tvr(&mut self, tvr: Tvr) {
-        if let Some(outcome) = &mut self.outcome {
-            outcome.tvr = tvr;
-        }
-    }
-
-    pub(super) fn finish_update(&mut self, fault: Option<Fault>) -> Outcome {
-        let before = self.outcome;
-        let mut outcome = Outcome::of(Verdict::IssuerUpdated, fault);
-        if fault.is_some() {
-            outcome.message = Message::CardNotAccepted;
-        }
-        if let Some(before) = before {
-            (outcome.cvm, outcome.oda, outcome.tvr) = (before.cvm, before.oda, before.tvr);
-        }
-        self.finish(outcome)
-    }
 }
