@@ -63,7 +63,7 @@ impl Ble {
     /// the air is, `serve` runs exactly once.
     pub fn ask(&mut self, request: &[u8], mut serve: impl FnMut(&[u8]) -> Vec<u8>) -> Vec<u8> {
         self.report.messages += 1;
-        let mut drop_in = (self.report.messages % DROP_EVERY == 0).then_some(2);
+        let mut drop_in = self.report.messages.is_multiple_of(DROP_EVERY).then_some(2);
         let mut request = Some(request);
         let mut answer: Option<Vec<u8>> = None;
         let mut served = false;

@@ -4,6 +4,9 @@
 //! One process plays TSM, phone, BLE link, wristband, shop terminal, bank, load server, bus validator and metro
 //! gates. `main` is the story; each file beside it is one of its players.
 
+// Amounts are in fen: 25_80 are 25.80 yuan.
+#![allow(clippy::inconsistent_digit_grouping)]
+
 mod arguments;
 mod bank;
 mod ble;

@@ -112,7 +112,7 @@ impl Narrator {
         let annotator = self.annotators.entry(link).or_default();
         let mut decoded = String::new();
         if response.is_empty() {
-            write!(decoded, "{}← no answer\n", annotator.command(command))
+            writeln!(decoded, "{}← no answer", annotator.command(command))
         } else {
             write!(decoded, "{}", annotator.exchange(command, response))
         }

@@ -68,9 +68,9 @@ pub const TRANSIT_AID: Aid = Aid::from_array([0xA0, 0x00, 0x00, 0x06, 0x32, 0x01
 /// The bank card's account number, of a bank that does not exist.
 pub const PAN: &str = "6299991234567895";
 /// What the e-cash holds at first, fen.
-pub const E_CASH: u64 = 200_00;
+pub const E_CASH: u64 = 20_000;
 /// What the purse holds at first, fen.
-pub const PURSE: u32 = 50_00;
+pub const PURSE: u32 = 5_000;
 /// The transit card.
 pub const TRANSIT_CARD: CardId = CardId {
     issuer: [0x01, 0x01, 0x10, 0x00, 0xFF, 0xFF, 0xFF, 0xFF],
@@ -271,7 +271,7 @@ fn bank_data<'o>(environment: &mut Environment<'_>, out: &'o mut [u8]) -> Result
 fn transit_data(out: &mut [u8]) -> Result<&[u8], SampleError> {
     let (rail, bus) = (Rail::new(), Bus::new());
     let data = Personalisation {
-        purse: PurseData { balance: PURSE, upper_limit: 1000_00, ..PurseData::default() },
+        purse: PurseData { balance: PURSE, upper_limit: 100_000, ..PurseData::default() },
         version: Some([0x01, 0x00]),
         public_info: PublicInfo::new()
             .with(public_info::ISSUER, TRANSIT_CARD.issuer)

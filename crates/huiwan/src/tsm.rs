@@ -272,14 +272,12 @@ pub fn groupings<const N: usize>(script: &[u8]) -> Result<Vec<Grouping<'_>, N>, 
     Ok(groupings)
 }
 
-/// Carries out a whole plan, blocking: `exchange` sends a command, writes the answer (data ‖ SW) into the buffer and
-/// tells its length, or `None` when the element is gone. Answers a plan asks for are passed over; who wants them
-/// drives a [`Session`].
-pub fn run(
-    plan: &[Job<'_>],
-    keys: &mut dyn KeyStore,
-    exchange: &mut dyn FnMut(&[u8], &mut [u8]) -> Option<usize>,
-) -> Visit {
+/// The way to an element: sends a command, writes the answer (data ‖ SW) into the buffer and tells its length, or `None` when
+/// the element is gone.
+pub type Exchange<'x> = dyn FnMut(&[u8], &mut [u8]) -> Option<usize> + 'x;
+
+/// Carries out a whole plan, blocking. Answers a plan asks for are passed over; who wants them drives a [`Session`].
+pub fn run(plan: &[Job<'_>], keys: &mut dyn KeyStore, exchange: &mut Exchange<'_>) -> Visit {
     let mut session = Session::new(plan);
     let (mut out, mut bytes, mut answer) = ([0; OUT_LEN], [0; OUT_LEN], [0; OUT_LEN]);
     let mut input = Input::Start;
