@@ -60,7 +60,7 @@ fn arqc(c: &mut Criterion) {
         .map(|n| {
             let data = AcData {
                 transaction: TransactionData {
-                    amount: [0, 0, 0, 0, n / 10 << 4 | n % 10, 0],
+                    amount: [0, 0, 0, 0, ((n / 10) << 4) | (n % 10), 0],
                     ..TransactionData::default()
                 },
                 aip: [0x3C, 0],

@@ -31,6 +31,7 @@ pub const AID: Aid = Aid::from_array([0xA0, 0x00, 0x00, 0x03, 0x33, 0x01, 0x01, 
 const IDENTIFIER: [u8; 4] = [0x62, 0x99, 0x99, 0xFF];
 const KEY_INDEX: u8 = 1;
 const TRACK_2: Tag = Tag::new(0x57);
+const SEQUENCE: Tag = Tag::new(0x5F34);
 /// Online PIN, no signature; issuer update, verification on the device, fDDA version 01.
 const POS: Ttq = Ttq([0x24, 0x00, 0xC0, 0x80]);
 
@@ -95,7 +96,7 @@ impl Bank {
         let holder = Cardholder {
             card: CardReference {
                 pan: Pan::from_digits(pan).expect("digits"),
-                sequence: 0,
+                sequence: 1,
                 key_index: KEY_INDEX,
             },
             effective: Date::new(2026, 1, 1).expect("a day"),
@@ -145,9 +146,10 @@ impl Bank {
         }
         let mut field_55 = [0; 512];
         let field_55 = terminal.online_data(&mut field_55).expect("the data fit");
-        // The account number travels in a field of its own (ISO 8583 field 2 or 35), not in field 55.
+        // Account and sequence number travel in fields of their own (ISO 8583 fields 2 and 23), not in field 55.
         let pan = terminal.kernel().card_object(TRACK_2).and_then(|track2| Pan::from_track2(track2).ok());
-        let (facts, response) = self.authorise(field_55, pan, answer);
+        let sequence = terminal.kernel().card_object(SEQUENCE).and_then(|bytes| bytes.first().copied());
+        let (facts, response) = self.authorise(field_55, (pan, sequence), answer);
         payment.authorised = facts;
         if let (true, Some(response)) = (outcome.issuer_update, response) {
             world.narrator.say("The bank has something for the card: the wearer taps a second time.");
@@ -164,13 +166,13 @@ impl Bank {
     fn authorise(
         &mut self,
         field_55: &[u8],
-        pan: Option<Pan>,
+        (pan, sequence): (Option<Pan>, Option<u8>),
         answer: impl FnOnce(&Facts) -> Decision,
     ) -> (Option<Facts>, Option<Vec<u8>>) {
         let mut engine = Authorisation::new();
         let mut answer = Some(answer);
         let mut facts = None;
-        let mut input = HostInput::Start { field_55, pan };
+        let mut input = HostInput::Start { field_55, pan, sequence };
         loop {
             let mut out = [0; 256];
             input = match engine.step(input, &mut out).expect("the loop answers what is asked") {

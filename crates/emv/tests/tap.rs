@@ -157,7 +157,7 @@ fn offline_only_terminal_declines_what_the_purse_does_not_hold() {
 /// Plays the issuer: its answer to a terminal's field 55, and what it saw.
 fn authorise(field_55: &[u8], pan: Pan, decide: impl Fn(&Facts) -> Decision) -> (Facts, Vec<u8>) {
     let (mut keys, mut engine) = (keys(), Authorisation::new());
-    let mut input = authorisation::Input::Start { field_55, pan: Some(pan) };
+    let mut input = authorisation::Input::Start { field_55, pan: Some(pan), sequence: None };
     let mut seen = None;
     loop {
         let mut out = [0; 256];

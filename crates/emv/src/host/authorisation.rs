@@ -14,7 +14,7 @@
 //! # use huiwan_emv::host::SoftIssuerKeys;
 //! # fn authorise(field_55: &[u8], keys: &mut SoftIssuerKeys) -> Option<Vec<u8>> {
 //! let mut engine = Authorisation::new();
-//! let mut input = Input::Start { field_55, pan: None };
+//! let mut input = Input::Start { field_55, pan: None, sequence: None };
 //! loop {
 //!     let mut out = [0; 256];
 //!     input = match engine.step(input, &mut out).ok()? {
@@ -178,6 +178,9 @@ pub enum Input<'a> {
         /// The account number, when it comes in another field of the message (2 or 35). The sequence number (5F34) has to be in
         /// field 55, or is taken as 00.
         pan: Option<Pan>,
+        /// The PAN sequence number, when it comes in another field (ISO 8583 field 23), as UnionPay terminals send it; else
+        /// that of 5F34, else 00.
+        sequence: Option<u8>,
     },
     /// The provider's answer to [`Step::Key`]; `None` when it failed.
     Key(Option<KeyAnswer>),
@@ -283,10 +286,12 @@ impl Authorisation {
     /// [`Misuse`] when `input` does not answer the last step; nothing has changed then.
     pub fn step<'o>(&mut self, input: Input<'_>, out: &'o mut [u8]) -> Result<Step<'o>, Misuse> {
         let (state, step) = match (self.state.clone(), input) {
-            (State::Idle, Input::Start { field_55, pan }) => match Request::parse(field_55, pan) {
-                Ok(request) => (State::Checking(request), Step::Key(KeyRequest::Check(request.check))),
-                Err(error) => done(Outcome::BadRequest(error)),
-            },
+            (State::Idle, Input::Start { field_55, pan, sequence }) => {
+                match Request::parse(field_55, pan, sequence) {
+                    Ok(request) => (State::Checking(request), Step::Key(KeyRequest::Check(request.check))),
+                    Err(error) => done(Outcome::BadRequest(error)),
+                }
+            }
             (State::Checking(_) | State::Responding(..) | State::Scripting { .. }, Input::Key(None)) => {
                 done(Outcome::KeyProviderFailed)
             }

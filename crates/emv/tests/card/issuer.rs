@@ -47,7 +47,7 @@ pub fn authorise(
     policy: impl Fn(&Facts) -> Decision,
 ) -> (Option<Facts>, Result<Vec<u8>, String>) {
     let mut engine = Authorisation::new();
-    let mut input = Input::Start { field_55: field, pan: None };
+    let mut input = Input::Start { field_55: field, pan: None, sequence: None };
     let mut seen = None;
     loop {
         let mut out = [0; 256];
@@ -332,7 +332,7 @@ fn the_engine_refuses_bad_requests_by_place_and_callers_out_of_turn() {
     let bad = |field: &[u8]| {
         let mut engine = Authorisation::new();
         let Ok(Step::Done(Outcome::BadRequest(error))) =
-            engine.step(Input::Start { field_55: field, pan: None }, &mut [])
+            engine.step(Input::Start { field_55: field, pan: None, sequence: None }, &mut [])
         else {
             panic!("accepted")
         };
@@ -349,7 +349,9 @@ fn the_engine_refuses_bad_requests_by_place_and_callers_out_of_turn() {
     assert_eq!(bad(&without_pan).kind(), RequestError::AccountNumber);
     let mut engine = Authorisation::new();
     assert_eq!(engine.step(Input::Decide(Decision::approve()), &mut []), Err(Misuse));
-    let Ok(Step::Key(request)) = engine.step(Input::Start { field_55: &field, pan: None }, &mut []) else {
+    let Ok(Step::Key(request)) =
+        engine.step(Input::Start { field_55: &field, pan: None, sequence: None }, &mut [])
+    else {
         panic!("asks for the check")
     };
     assert_eq!(engine.step(Input::Key(Some(KeyAnswer::Respond([0; 8]))), &mut []), Err(Misuse));
@@ -374,7 +376,7 @@ fn batches_give_one_verdict_each() {
         let answer = band.tap(&reader).unwrap();
         band.read_all(&answer).unwrap();
         let request =
-            huiwan_emv::host::authorisation::Request::parse(&field_55(&answer, &reader), None).unwrap();
+            huiwan_emv::host::authorisation::Request::parse(&field_55(&answer, &reader), None, None).unwrap();
         checks.push(request.check);
     }
     checks[1].cryptogram[0] ^= 1;

@@ -54,7 +54,7 @@ impl Request {
     ///
     /// # Errors
     /// [`RequestError`] with the byte where it was noticed.
-    pub fn parse(field_55: &[u8], pan: Option<Pan>) -> Result<Self, At<RequestError>> {
+    pub fn parse(field_55: &[u8], pan: Option<Pan>, sequence: Option<u8>) -> Result<Self, At<RequestError>> {
         let mut fields = Fields { found: Vec::new(), end: field_55.len() };
         for object in parse(field_55, Rules::EMV) {
             let object = object.map_err(|error| At::new(RequestError::Tlv(error.kind()), error.at()))?;
@@ -75,7 +75,8 @@ impl Request {
             (None, None, None) => None,
         };
         let pan = pan.ok_or(At::new(RequestError::AccountNumber, field_55.len()))?;
-        let sequence = fields.find(0x5F34).and_then(|field| field.value().first().copied()).unwrap_or(0);
+        let told = fields.find(0x5F34).and_then(|field| field.value().first().copied());
+        let sequence = sequence.or(told).unwrap_or(0);
         let transaction = TransactionData {
             amount: amount_bcd,
             other_amount: fields.array(0x9F03).map_or([0; 6], |(value, _)| value),
