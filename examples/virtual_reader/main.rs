@@ -1,0 +1,88 @@
+//! The wristband as a card in any PC/SC program: serves the secure element behind the vpcd protocol.
+//!
+//! ```text
+//! cargo run --release --example virtual_reader -- --blank
+//! ```
+//! Start vpcd (the virtual reader of vsmartcard) first; then `opensc-tool`, `gp`, `gpshell` and the like see a card.
+
+mod arguments;
+mod band;
+mod state;
+mod vpcd;
+
+use std::net::{TcpListener, TcpStream};
+use std::process::ExitCode;
+
+use arguments::{Arguments, HELP, Wanted};
+use band::{Atr, Band, Memory, SystemRandom};
+use huiwan::element::{Modules, SecureElement};
+use huiwan_card::{Journal, Options, RamFlash};
+use huiwan_gp::card::{CardProfile, Factory, Registry, format};
+
+fn main() -> ExitCode {
+    let arguments = match arguments::read(std::env::args().skip(1)) {
+        Ok(Wanted::Serve(arguments)) => arguments,
+        Ok(Wanted::Help) => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(why) => {
+            eprintln!("{why}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("virtual_reader: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let modules = Modules::default();
+    let list = modules.list();
+    let mut band = Band {
+        element: SecureElement::new(&list, Registry::new(&CardProfile::DEFAULT), memory(arguments)?)
+            .with_options(Options::DEFAULT.with_t0(arguments.atr == Atr::T0)),
+        random: SystemRandom::open()?,
+        atr: arguments.atr,
+        path: arguments.state.clone(),
+        saved: 0,
+    };
+    band.save()?;
+    if arguments.listen {
+        let listener = TcpListener::bind(&arguments.address)?;
+        eprintln!("waiting for a reader at {}", listener.local_addr()?);
+        for stream in listener.incoming() {
+            serve(stream?, &mut band)?;
+        }
+        Ok(())
+    } else {
+        let stream = TcpStream::connect(&arguments.address).map_err(|error| {
+            format!("no vpcd at {}: {error} (is the virtual reader running?)", arguments.address)
+        })?;
+        eprintln!("card inserted at {}", arguments.address);
+        serve(stream, &mut band)
+    }
+}
+
+fn serve(mut stream: TcpStream, band: &mut Band<'_>) -> Result<(), Box<dyn std::error::Error>> {
+    stream.set_nodelay(true)?;
+    let result = vpcd::serve(&mut stream, band);
+    vpcd::Card::power_off(band);
+    Ok(result?)
+}
+
+/// The element's memory: from the state file, or as the factory makes it.
+fn memory(arguments: &Arguments) -> Result<Memory, Box<dyn std::error::Error>> {
+    if let Some(path) = &arguments.state
+        && let Some(image) = state::read(path)?
+    {
+        return Ok(Journal::mount(RamFlash::from_bytes(*image))?);
+    }
+    let mut memory: Memory = Journal::format(RamFlash::new())?;
+    format(&mut memory, &Factory::TEST.with_key_version(arguments.key_version))?;
+    Ok(memory)
+}
