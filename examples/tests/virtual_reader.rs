@@ -87,7 +87,11 @@ impl Reader {
 }
 
 /// Runs `f` as vpcd against a blank card.
-fn with_reader(atr: Atr, path: Option<&Path>, f: impl FnOnce(&mut Reader) + Send + 'static) {
+fn with_reader(atr: Atr, path: Option<&Path>, f: impl FnOnce(&mut Reader)) {
+    with_card(atr, path, false, f);
+}
+
+fn with_card(atr: Atr, path: Option<&Path>, issued: bool, f: impl FnOnce(&mut Reader)) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let path = path.map(Path::to_owned);
@@ -113,6 +117,9 @@ fn with_reader(atr: Atr, path: Option<&Path>, f: impl FnOnce(&mut Reader) + Send
                 path,
                 saved: 0,
             };
+            if issued {
+                band.issue().unwrap();
+            }
             let mut stream = TcpStream::connect(address).unwrap();
             vpcd::serve(&mut stream, &mut band).unwrap();
             vpcd::Card::power_off(&mut band);
@@ -170,6 +177,21 @@ fn a_blank_card_looks_like_a_commercial_one() {
 }
 
 #[test]
+fn an_issued_band_pays_and_rides() {
+    with_card(Atr::Contactless, None, true, |reader| {
+        reader.power_on();
+        // The payment environment names the bank card; the purse tells its balance.
+        let ppse = reader.apdu(&hex("00A404000E325041592E5359532E444446303100"));
+        assert_eq!(ppse[ppse.len() - 2..], [0x90, 0x00]);
+        let bank = hex("A000000333010101");
+        assert!(ppse.windows(bank.len()).any(|window| window == bank));
+        let transit = reader.apdu(&hex("00A4040008A00000063201010500"));
+        assert_eq!(transit[transit.len() - 2..], [0x90, 0x00]);
+        assert_eq!(reader.apdu(&hex("805C000204")), hex("000013889000"));
+    });
+}
+
+#[test]
 fn t0_answers_wait_for_get_response() {
     with_reader(Atr::T0, None, |reader| {
         reader.power_on();
@@ -220,6 +242,7 @@ fn command_line() {
         ("localhost:1", true, true, 0xFF)
     );
     assert_eq!((all.atr, all.state.as_deref()), (Atr::T0, Some(Path::new("x"))));
+    assert_eq!(read(&["--initial-keys"]).unwrap_err(), "--initial-keys wants --blank");
     assert_eq!(read(&["--atr"]).unwrap_err(), "--atr wants a value");
     assert_eq!(read(&["--atr", "t9"]).unwrap_err(), "--atr knows no t9");
     assert_eq!(read(&["--what"]).unwrap_err(), "unknown option --what");

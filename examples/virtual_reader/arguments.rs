@@ -13,7 +13,9 @@ usage: virtual_reader [--blank] [options] [ADDRESS]
   ADDRESS             where vpcd listens, default 127.0.0.1:35963
   --blank             an element with the card manager alone: ISD A000000151000000, SCP03,
                       test keys 404142434445464748494A4B4C4D4E4F under version 30
-  --initial-keys      the test keys under version FF, which go when others are put
+                      without it: the same with a payment environment, a UnionPay bank card
+                      and a JT/T 978 transit card, all with published keys (huiwan::sample)
+  --initial-keys      with --blank: the test keys under version FF, which go when others are put
   --atr t1|t0|contactless
                       what the reader sees, default t1
   --state FILE        keep the element's flash in FILE between runs
@@ -75,6 +77,9 @@ pub fn read(mut words: impl Iterator<Item = String>) -> Result<Wanted, String> {
             option if option.starts_with('-') => return Err(format!("unknown option {option}")),
             address => arguments.address = address.to_owned(),
         }
+    }
+    if !arguments.blank && arguments.key_version != 0x30 {
+        return Err("--initial-keys wants --blank".to_owned());
     }
     Ok(Wanted::Serve(arguments))
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use huiwan::element::SecureElement;
+use huiwan::sample::{self, SampleError};
 use huiwan_card::{Environment, Interface, Journal, RamFlash};
 use huiwan_crypto::{Random, RandomFailed};
 
@@ -90,6 +91,17 @@ pub struct Band<'m> {
 }
 
 impl Band<'_> {
+    /// Issues a bank card and a transit card on the blank element, with published keys.
+    ///
+    /// # Errors
+    /// What kept it from being issued.
+    pub fn issue(&mut self) -> Result<(), SampleError> {
+        let mut env = Environment { random: &mut self.random, now: None };
+        sample::issue(&mut self.element, &mut env)?;
+        self.element.power_off();
+        Ok(())
+    }
+
     /// Writes the state file if anything changed.
     ///
     /// # Errors

@@ -43,14 +43,18 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let modules = Modules::default();
     let list = modules.list();
+    let (memory, new) = memory(arguments)?;
     let mut band = Band {
-        element: SecureElement::new(&list, Registry::new(&CardProfile::DEFAULT), memory(arguments)?)
+        element: SecureElement::new(&list, Registry::new(&CardProfile::DEFAULT), memory)
             .with_options(Options::DEFAULT.with_t0(arguments.atr == Atr::T0)),
         random: SystemRandom::open()?,
         atr: arguments.atr,
         path: arguments.state.clone(),
         saved: 0,
     };
+    if new && !arguments.blank {
+        band.issue()?;
+    }
     band.save()?;
     if arguments.listen {
         let listener = TcpListener::bind(&arguments.address)?;
@@ -75,14 +79,14 @@ fn serve(mut stream: TcpStream, band: &mut Band<'_>) -> Result<(), Box<dyn std::
     Ok(result?)
 }
 
-/// The element's memory: from the state file, or as the factory makes it.
-fn memory(arguments: &Arguments) -> Result<Memory, Box<dyn std::error::Error>> {
+/// The element's memory: from the state file, or new, as the factory makes it.
+fn memory(arguments: &Arguments) -> Result<(Memory, bool), Box<dyn std::error::Error>> {
     if let Some(path) = &arguments.state
         && let Some(image) = state::read(path)?
     {
-        return Ok(Journal::mount(RamFlash::from_bytes(*image))?);
+        return Ok((Journal::mount(RamFlash::from_bytes(*image))?, false));
     }
     let mut memory: Memory = Journal::format(RamFlash::new())?;
     format(&mut memory, &Factory::TEST.with_key_version(arguments.key_version))?;
-    Ok(memory)
+    Ok((memory, true))
 }

@@ -32,7 +32,7 @@ use crate::life_cycle::ContactlessState;
 use crate::scp03::Options;
 use crate::store_data::DgiPadding;
 
-/// The keys every test card has: 40 41 … 4F, three times. [GPC habit]
+/// The keys every test card has: 40 41 … 4F, three times. (industry habit)
 pub const TEST_KEY: [u8; 16] =
     [0x40, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x49, 0x4A, 0x4B, 0x4C, 0x4D, 0x4E, 0x4F];
 /// Version of a first key set that disappears as soon as another one is added.
@@ -48,9 +48,9 @@ pub struct CardProfile {
     pub manager: ModuleId,
     /// The "i" parameter of SCP03.
     pub scp03: Options,
-    /// How encrypted data groupings are padded. [C]
+    /// How encrypted data groupings are padded. (from a single source)
     pub dgi_padding: DgiPadding,
-    /// Contactless state of an application whose installation says nothing about it. [C]
+    /// Contactless state of an application whose installation says nothing about it. (from a single source)
     pub contactless: ContactlessState,
     /// Once the card is SECURED, sessions need at least command MACs. [S: CPS-MC]
     pub secured_needs_c_mac: bool,

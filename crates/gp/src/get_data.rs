@@ -8,7 +8,7 @@ pub const TAG_42_IIN: Tag = Tag::new(0x42);
 pub const TAG_45_CIN: Tag = Tag::new(0x45);
 /// Sequence counter of the default key set.
 pub const TAG_C1_SEQUENCE_COUNTER: Tag = Tag::new(0xC1);
-/// Key diversification data. [C: seen on NXP cards]
+/// Key diversification data. (from a single source: NXP cards)
 pub const TAG_CF_KEY_DIVERSIFICATION: Tag = Tag::new(0xCF);
 /// Current security level.
 pub const TAG_D3_SECURITY_LEVEL: Tag = Tag::new(0xD3);

@@ -6,7 +6,7 @@
 //! | 20 | for personalization | – · – · application · – · – · – |
 //!
 //! Parameters: `C9` application parameters (mandatory, may be empty), `EF` system parameters, of which this crate reads `A0 81`
-//! (initial contactless state) and, in `A1 A6`, the PPSE directory entry `61` with label `50` and priority `87`. [AmdC]
+//! (initial contactless state) and, in `A1 A6`, the PPSE directory entry `61` with label `50` and priority `87`. (AmdC)
 
 use core::fmt;
 

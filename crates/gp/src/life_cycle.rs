@@ -100,7 +100,7 @@ impl ApplicationState {
     }
 }
 
-/// Availability on the contactless interface, the second byte of tag 9F70. [AmdC]
+/// Availability on the contactless interface, the second byte of tag 9F70. (AmdC)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ContactlessState {

@@ -1,4 +1,4 @@
-//! Secure Channel Protocol 03 over AES: what host and card both compute, in S8 mode (8-byte challenges and MACs). [AmdD]
+//! Secure Channel Protocol 03 over AES: what host and card both compute, in S8 mode (8-byte challenges and MACs). (AmdD)
 //!
 //! ```text
 //! host                                              card

@@ -78,7 +78,7 @@ impl Control {
     }
 }
 
-/// How an encrypted value was padded to whole blocks. The texts leave it to the scheme, so it is a value. [C]
+/// How an encrypted value was padded to whole blocks. The texts leave it to the scheme, so it is a value. (from a single source)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DgiPadding {
     /// Always 80 00…, removed by the security domain: the application gets the exact value.

@@ -5,7 +5,7 @@
 mod support;
 
 use huiwan_apdu::Aid;
-use huiwan_card::{Interface, Memory};
+use huiwan_card::{Cut, Interface, Journal, Memory, RamFlash};
 use huiwan_crypto::{Aes, BlockKey};
 use huiwan_gp::card::{CardProfile, Factory, TEST_KEY};
 use huiwan_gp::get_status::{self, Search};
@@ -764,4 +764,81 @@ fn pieces_of_a_cut_personalisation_are_swept() {
     assert!(memory.objects.contains_key(&(0, 0x0401)));
     let (memory, ()) = with_card(&PROFILE, memory, |_| {});
     assert!(!memory.objects.keys().any(|key| key.0 == 0 && key.1 >= 0x0400));
+}
+
+/// Flash of the element for cuts inside a commit.
+type Flash = RamFlash<32768, 1024, 8>;
+type FlashMemory = Journal<Flash, 64>;
+
+/// What the objects of a journal are, so that two states can be compared.
+fn objects(memory: &mut FlashMemory) -> MapMemory {
+    let mut map = MapMemory::default();
+    let mut at = None;
+    while let Some(object) = memory.next_object(at).unwrap() {
+        let mut buffer = [0; 600];
+        let value = memory.read(object, 0, &mut buffer).unwrap().to_vec();
+        map.objects.insert((object.instance.0, object.id), value);
+        at = Some(object);
+    }
+    map
+}
+
+/// Cuts `command` in every mode at every flash operation, on a real journal.
+fn cut_in_flash(name: &str, prepare: &[Vec<u8>], command: &[u8], keys: &[(u8, StaticKeys)]) {
+    let mut blank = FlashMemory::format(Flash::erased()).unwrap();
+    huiwan_gp::card::format(&mut blank, &Factory::TEST).unwrap();
+    let (prepared, ()) = with_card(&PROFILE, blank, |card| {
+        let mut session = open(card, 0, &test_keys(), Level::CMac);
+        for command in prepare {
+            assert_eq!(sw(card, &mut session, command), 0x9000, "{name}");
+        }
+    });
+    let prepared = prepared.into_flash();
+    let attempt = |cut: Option<(u32, Cut)>| {
+        let memory = FlashMemory::mount(prepared.clone()).unwrap();
+        let (memory, (answer, operations)) = with_card(&PROFILE, memory, |card| {
+            let mut session = open(card, 0, &test_keys(), Level::CMac);
+            let before = card.element.memory().flash().operations();
+            if let Some((after, mode)) = cut {
+                card.element.memory_mut().flash_mut().cut_after(after, mode, after ^ 0x5A5A);
+            }
+            let mut wire = [0; 300];
+            let parsed = huiwan_apdu::Command::parse(command).unwrap();
+            let sent = session.wrap(&parsed, &mut wire).unwrap().to_vec();
+            (card.send(&sent), card.element.memory().flash().operations() - before)
+        });
+        let mut flash = memory.into_flash();
+        flash.power_on();
+        let mut memory = FlashMemory::mount(flash).unwrap_or_else(|error| panic!("{name}, {cut:?}: {error}"));
+        (objects(&mut memory), answer, operations)
+    };
+    let before = snapshot(&objects(&mut FlashMemory::mount(prepared.clone()).unwrap()), keys);
+    let (after, answer, operations) = attempt(None);
+    assert_eq!(answer[answer.len() - 2..], [0x90, 0x00], "{name}");
+    let after = snapshot(&after, keys);
+    assert_ne!(before, after, "{name}");
+    for at in 0..operations {
+        for mode in Cut::ALL {
+            let (memory, answer, _) = attempt(Some((at, mode)));
+            let seen = snapshot(&memory, keys);
+            assert!(seen == before || seen == after, "{name}, {mode:?} at {at}:\n{seen}\n{before}\n{after}");
+            if answer[answer.len() - 2..] == [0x90, 0x00] {
+                assert_eq!(seen, after, "{name}, {mode:?} at {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn power_cuts_at_every_flash_operation() {
+    let key = [0x11; 16];
+    let three: [&[u8]; 3] = [&key, &key, &key];
+    let both = [(0x30, test_keys()), (0x31, StaticKeys::new(&key, &key, &key).unwrap())];
+    let install = install_toy(&TOY_AID, &hex("C9021234"));
+    let delete = apdu([0x80, 0xE4, 0x00, 0x00], &[&[0x4F, 7][..], &TOY_AID].concat());
+    cut_in_flash("put key", &[], &put_key(0x30, 0x31, three, &TEST_KEY), &both);
+    cut_in_flash("install", &[], &install, &both);
+    cut_in_flash("lock", std::slice::from_ref(&install), &apdu([0x80, 0xF0, 0x40, 0x80], &TOY_AID), &both);
+    cut_in_flash("delete", std::slice::from_ref(&install), &delete, &both);
+    cut_in_flash("store data", &[], &apdu([0x80, 0xE2, 0x90, 0], &hex("42041122334445021234")), &both);
 }
