@@ -114,7 +114,9 @@ proptest! {
         let _ = Answer::parse(&raw);
         let _ = Search::parse(&raw);
         let _ = Target::parse(&raw);
-        let _ = get_status::entries(&raw).take(100).map(|entry| entry.map(|entry| entry.modules().count())).count();
+        for entry in get_status::entries(&raw).flatten() {
+            prop_assert!(entry.modules().count() <= raw.len());
+        }
         let _ = key_information::keys(&raw).map(Iterator::count);
         let _ = recognition::protocols(&raw).map(Iterator::count);
         if let Ok(data) = KeyData::parse(&raw) {

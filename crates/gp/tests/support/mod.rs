@@ -74,7 +74,10 @@ impl Memory for MapMemory {
             None => self.objects.keys().next(),
             Some(after) => self
                 .objects
-                .range((std::ops::Bound::Excluded((after.instance.0, after.id)), std::ops::Bound::Unbounded))
+                .range((
+                    core::ops::Bound::Excluded((after.instance.0, after.id)),
+                    core::ops::Bound::Unbounded,
+                ))
                 .next()
                 .map(|(key, _)| key),
         };
