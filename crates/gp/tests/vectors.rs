@@ -61,15 +61,16 @@ fn host_speaks_as_published_sessions() {
         let external_authenticate = v.get("out.external_authenticate").map(huiwan_testkit::hex);
         let level = external_authenticate.as_ref().map_or(0x01, |command| command[2]);
         let level = Level::from_byte(level).unwrap();
-        let answer = answer(&v);
+        let answer = answer(v);
         let card = AwaitCard::new(v.array("in.host_challenge"));
-        let verified = card.verify_card(0x80, &answer, &keys(&v), level).expect(v.id());
+        let verified =
+            card.verify_card(0x80, &answer, &keys(v), level).unwrap_or_else(|_| panic!("{}", v.id()));
         if let Some(external_authenticate) = external_authenticate {
             assert_eq!(verified.command()[..], external_authenticate, "{}", v.id());
         }
         let mut session = verified.accepted(Sw::OK).unwrap();
         if v.get("in.sd_aid").is_some() {
-            let expected = AwaitCard::challenge_is_expected(&answer, &keys(&v), &v.bytes("in.sd_aid"));
+            let expected = AwaitCard::challenge_is_expected(&answer, &keys(v), &v.bytes("in.sd_aid"));
             assert_eq!(expected, Some(true), "{}", v.id());
         }
         for n in 0.. {
@@ -145,16 +146,16 @@ fn card_answers_as_published_sessions() {
 fn session_keys_and_cryptograms() {
     let file = vectors::load(SCP03);
     for v in file.group("scp03_session").filter(is_s8) {
-        let answer = answer(&v);
+        let answer = answer(v);
         let host_challenge = v.array("in.host_challenge");
-        let session = SessionKeys::derive(&keys(&v), &host_challenge, &answer.card_challenge).unwrap();
+        let session = SessionKeys::derive(&keys(v), &host_challenge, &answer.card_challenge).unwrap();
         if v.get("out.session_enc").is_none() {
             continue;
         }
         let mut raw = [0; 96];
-        let len = keys(&v).key_len();
+        let len = keys(v).key_len();
         huiwan_gp::scp03::session_keys::derive_raw(
-            &keys(&v),
+            &keys(v),
             &host_challenge,
             &answer.card_challenge,
             &mut raw,
