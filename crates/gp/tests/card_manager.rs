@@ -743,10 +743,10 @@ fn power_cuts_at_every_commit() {
     cut_everywhere("put key, replace", &[], &put_key(0x30, 0x31, three, &TEST_KEY), &both);
     let install = install_toy(&TOY_AID, &hex("C9021234"));
     cut_everywhere("install", &[], &install, &both);
-    cut_everywhere("lock", std::slice::from_ref(&install), &apdu([0x80, 0xF0, 0x40, 0x80], &TOY_AID), &both);
+    cut_everywhere("lock", core::slice::from_ref(&install), &apdu([0x80, 0xF0, 0x40, 0x80], &TOY_AID), &both);
     cut_everywhere("initialize card", &[], &hex("80F0800700"), &both);
     let delete = apdu([0x80, 0xE4, 0x00, 0x00], &[&[0x4F, 7][..], &TOY_AID].concat());
-    cut_everywhere("delete", std::slice::from_ref(&install), &delete, &both);
+    cut_everywhere("delete", core::slice::from_ref(&install), &delete, &both);
     let add = put_key(0x00, 0x31, three, &TEST_KEY);
     cut_everywhere("delete key", &[add], &apdu([0x80, 0xE4, 0x00, 0x00], &hex("D20131")), &both);
     cut_everywhere("store data", &[], &apdu([0x80, 0xE2, 0x90, 0], &hex("42041122334445021234")), &both);
@@ -838,7 +838,7 @@ fn power_cuts_at_every_flash_operation() {
     let delete = apdu([0x80, 0xE4, 0x00, 0x00], &[&[0x4F, 7][..], &TOY_AID].concat());
     cut_in_flash("put key", &[], &put_key(0x30, 0x31, three, &TEST_KEY), &both);
     cut_in_flash("install", &[], &install, &both);
-    cut_in_flash("lock", std::slice::from_ref(&install), &apdu([0x80, 0xF0, 0x40, 0x80], &TOY_AID), &both);
-    cut_in_flash("delete", std::slice::from_ref(&install), &delete, &both);
+    cut_in_flash("lock", core::slice::from_ref(&install), &apdu([0x80, 0xF0, 0x40, 0x80], &TOY_AID), &both);
+    cut_in_flash("delete", core::slice::from_ref(&install), &delete, &both);
     cut_in_flash("store data", &[], &apdu([0x80, 0xE2, 0x90, 0], &hex("42041122334445021234")), &both);
 }
