@@ -8,8 +8,8 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use embedded_storage::nor_flash::{NorFlash, ReadNorFlash};
 use huiwan_apdu::{Aid, Command, Sw};
 use huiwan_card::{
-    Action, Batch, Context, Element, Entry, Environment, InstanceId, Interface, Journal, Memory, Module, ModuleId,
-    ObjectId, RamFlash, ResponseWriter, StaticDirectory,
+    Action, Batch, Context, Element, Entry, Environment, InstanceId, Interface, Journal, Memory, Module,
+    ModuleId, ObjectId, RamFlash, ResponseWriter, StaticDirectory,
 };
 use huiwan_testkit::rng::Seeded;
 
@@ -94,7 +94,11 @@ fn mount(c: &mut Criterion) {
     let mut group = c.benchmark_group("card/mount");
     let flash = issued().into_flash();
     group.bench_function("journal/96 objects of 80", |b| {
-        b.iter_batched(|| flash.clone(), |flash| Memories::mount(flash).unwrap().objects(), BatchSize::LargeInput);
+        b.iter_batched(
+            || flash.clone(),
+            |flash| Memories::mount(flash).unwrap().objects(),
+            BatchSize::LargeInput,
+        );
     });
     let mut copy = [0; 96 * 104];
     group.bench_function("floor raw read of the log", |b| {
@@ -152,7 +156,9 @@ fn dispatch(c: &mut Criterion) {
     let mut echo = vec![0x80, 0x10, 0, 0, 100];
     echo.extend_from_slice(&[7; 100]);
     echo.push(0);
-    c.bench_function("card/process/echo 100", |b| b.iter(|| element.exchange(black_box(&echo), &mut env).len()));
+    c.bench_function("card/process/echo 100", |b| {
+        b.iter(|| element.exchange(black_box(&echo), &mut env).len())
+    });
 }
 
 criterion_group!(benches, commit, read, mount, dispatch);

@@ -195,7 +195,9 @@ fn tac_verify(c: &mut Criterion) {
     const RECORDS: usize = 1024;
     let cards = Cards::new();
     let mut band = cards.ram();
-    let Outcome::Paid(receipt) = tap(&mut Near(&mut band, Vec::new()), &Purchase { amount: 100 }) else { panic!() };
+    let Outcome::Paid(receipt) = tap(&mut Near(&mut band, Vec::new()), &Purchase { amount: 100 }) else {
+        panic!()
+    };
     let record = Record::from_receipt(&receipt).unwrap();
     // As many cards of the issuer; their TACs are made here.
     let [_, _, dtk, _] = world::masters();

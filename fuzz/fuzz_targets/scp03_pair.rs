@@ -33,7 +33,9 @@ fuzz_target!(|data: &[u8]| {
     let (mut wire, mut opened) = ([0; 400], [0; 400]);
     for _ in 0..16 {
         // One exchange: header, data length, Le, status, response length, then the data of both.
-        let Some((&[ins, p1, p2, lc, le, sw2, out_len], rest)) = data.split_first_chunk::<7>() else { return };
+        let Some((&[ins, p1, p2, lc, le, sw2, out_len], rest)) = data.split_first_chunk::<7>() else {
+            return;
+        };
         let (body, rest) = rest.split_at(usize::from(lc).min(rest.len()).min(max_command_data(level)));
         let (answer, rest) =
             rest.split_at(usize::from(out_len).min(rest.len()).min(max_response_data(level)).min(255));
@@ -63,8 +65,9 @@ fuzz_target!(|data: &[u8]| {
             }
         }
 
-        let sw = [Sw::OK, Sw::new(0x6200 | u16::from(sw2)), Sw::new(0x6300 | u16::from(sw2)), Sw::new(0x6A80)]
-            [usize::from(sw2 % 4)];
+        let sw =
+            [Sw::OK, Sw::new(0x6200 | u16::from(sw2)), Sw::new(0x6300 | u16::from(sw2)), Sw::new(0x6A80)]
+                [usize::from(sw2 % 4)];
         let mut buffer = [0; 256];
         let mut reply = ResponseWriter::new(&mut buffer);
         if sw.value() != 0x6A80 {
