@@ -4,17 +4,18 @@
 
 mod support;
 
-use huiwan_apdu::Aid;
+use huiwan_apdu::{Aid, Command};
 use huiwan_card::{Cut, Interface, Journal, Memory, RamFlash};
 use huiwan_crypto::{Aes, BlockKey};
 use huiwan_gp::card::{CardProfile, Factory, TEST_KEY};
 use huiwan_gp::get_status::{self, Search};
 use huiwan_gp::host::secure_channel::Open;
+use huiwan_gp::initialize_update::Answer;
 use huiwan_gp::install::{Fields, Parameters};
 use huiwan_gp::key_information;
 use huiwan_gp::life_cycle::{CardState, ContactlessState};
 use huiwan_gp::put_key::{KeyType, put_field};
-use huiwan_gp::scp03::{Level, Options, StaticKeys};
+use huiwan_gp::scp03::{Level, Options, StaticKeys, challenge};
 use huiwan_gp::store_data::DgiPadding;
 use huiwan_testkit::hex;
 use support::*;
@@ -157,6 +158,19 @@ fn handshake_in_the_wrong_order() {
 }
 
 #[test]
+fn challenge_of_a_channel_opened_on_an_application() {
+    session(|card, session| {
+        assert_eq!(sw(card, session, &install_toy(&TOY_AID, &hex("C900"))), 0x9000);
+        assert_eq!(card.sw(&select(&TOY_AID)), 0x9000);
+        let answer = card.send(&apdu([0x80, 0x50, 0x00, 0x00], &[7; 8]));
+        let answer = Answer::parse(&answer[..answer.len() - 2]).unwrap();
+        let counter = answer.counter.unwrap();
+        let expected = challenge::pseudo_random(&test_keys(), counter, &TOY_AID).unwrap();
+        assert_eq!(answer.card_challenge, expected);
+    });
+}
+
+#[test]
 fn counter_at_its_end() {
     let mut memory = new_memory(&Factory::TEST);
     memory.objects.insert((0, 0x0330), vec![0xFF, 0xFF, 0xFE]);
@@ -279,18 +293,20 @@ fn store_data_out_of_order() {
         assert_eq!(sw(card, session, &install_toy(&TOY_AID, &hex("C900"))), 0x9000);
         assert_eq!(sw(card, session, &for_personalization(&TOY_AID)), 0x9000);
         assert_eq!(sw(card, session, &apdu([0x80, 0xE2, 0x08, 1], &hex("010100"))), 0x6A86, "block 0 is due");
-        assert_eq!(sw(card, session, &apdu([0x80, 0xE2, 0x08, 0], &hex("010100"))), 0x9000);
-        assert_eq!(sw(card, session, &apdu([0x80, 0xE2, 0x08, 0], &hex("010100"))), 0x6A86, "block 1 is due");
-        assert_eq!(
-            sw(card, session, &apdu([0x80, 0xE2, 0x18, 1], &hex("010100"))),
-            0x6A86,
-            "reserved structure"
-        );
-        assert_eq!(
-            sw(card, session, &apdu([0x80, 0xE2, 0x10, 1], &hex("010100"))),
-            0x6A86,
-            "BER-TLV to an application"
-        );
+        // Every error ends the sequence: the application is addressed no more.
+        assert_eq!(sw(card, session, &apdu([0x80, 0xE2, 0x08, 0], &hex("010100"))), 0x6A88);
+        for (p1, what) in [(0x08, "block 1 is due"), (0x18, "reserved"), (0x10, "BER-TLV to an application")]
+        {
+            assert_eq!(sw(card, session, &for_personalization(&TOY_AID)), 0x9000);
+            assert_eq!(sw(card, session, &apdu([0x80, 0xE2, 0x08, 0], &hex("010100"))), 0x9000);
+            let p2 = u8::from(p1 != 0x08);
+            assert_eq!(sw(card, session, &apdu([0x80, 0xE2, p1, p2], &hex("010100"))), 0x6A86, "{what}");
+            assert_eq!(sw(card, session, &apdu([0x80, 0xE2, 0x08, 1], &hex("010100"))), 0x6A86, "{what}");
+        }
+        // A sequence to the domain that stopped half way does not stand in the way of the next.
+        assert_eq!(sw(card, session, &apdu([0x80, 0xE2, 0x10, 0], &hex("42021234"))), 0x9000);
+        assert_eq!(sw(card, session, &apdu([0x80, 0xE2, 0x90, 0], &hex("42021234"))), 0x6A86);
+        assert_eq!(sw(card, session, &apdu([0x80, 0xE2, 0x90, 0], &hex("42021234"))), 0x9000);
     });
     session(|card, session| {
         assert_eq!(sw(card, session, &install_toy(&TOY_AID, &hex("C900"))), 0x9000);
@@ -407,6 +423,11 @@ fn install_refusals() {
         assert_eq!(try_fields(0x0C, 0x00, Fields { instance: &[1, 2, 3, 4], ..fields }), 0x6A80);
         assert_eq!(try_fields(0x0C, 0x00, Fields { instance: &hex("A000000151000000"), ..fields }), 0x6985);
         assert_eq!(
+            try_fields(0x0C, 0x00, Fields { instance: TOY.load_file.as_bytes(), ..fields }),
+            0x6985,
+            "the AID of a load file"
+        );
+        assert_eq!(
             try_fields(0x0C, 0x00, Fields { privileges: &[0x80, 0, 0], ..fields }),
             0x6A80,
             "security domain"
@@ -452,6 +473,23 @@ fn default_selected_application_answers_first() {
         card.power_on();
         assert_eq!(card.send(&hex("8010000200")), b"first\x90\x00");
         assert_eq!(card.send(&hex("00A4040000")), hex("6F009000"));
+    });
+}
+
+#[test]
+fn command_too_long_for_the_card_ends_the_session() {
+    session(|card, session| {
+        let command = Command::new(0x84, 0xE2, 0x90, 0).with_data(&[0; 300]).extended(true);
+        let mut wire = [0; 320];
+        let wire = command.write(&mut wire).unwrap().to_vec();
+        assert_eq!(card.sw(&wire), 0x6982);
+        assert_eq!(sw(card, session, &hex("80CA004200")), 0x6982);
+    });
+    card(|card| {
+        let command = Command::new(0x80, 0xE2, 0x90, 0).with_data(&[0; 300]).extended(true);
+        let mut wire = [0; 320];
+        let wire = command.write(&mut wire).unwrap().to_vec();
+        assert_eq!(card.sw(&wire), 0x6700);
     });
 }
 
@@ -762,8 +800,23 @@ fn pieces_of_a_cut_personalisation_are_swept() {
         assert_eq!(sw(card, &mut session, &apdu([0x80, 0xE2, 0x08, 1], &hex("CCDD"))), 0x9000);
     });
     assert!(memory.objects.contains_key(&(0, 0x0401)));
+    let (memory, ()) = with_card(&PROFILE, memory, |card| {
+        assert_eq!(sw_of_pieces(card), 0x9000);
+    });
     let (memory, ()) = with_card(&PROFILE, memory, |_| {});
     assert!(!memory.objects.keys().any(|key| key.0 == 0 && key.1 >= 0x0400));
+}
+
+/// A grouping in three pieces that is given up, then one in two that arrives: the pieces have a gap.
+fn sw_of_pieces(card: &mut Card<'_, MapMemory>) -> u16 {
+    let mut session = open(card, 0, &test_keys(), Level::CMac);
+    assert_eq!(sw(card, &mut session, &for_personalization(&TOY_AID)), 0x9000);
+    for (block, data) in [(0, "010110AABB"), (1, "CCDD"), (2, "EEFF")] {
+        assert_eq!(sw(card, &mut session, &apdu([0x80, 0xE2, 0x08, block], &hex(data))), 0x9000);
+    }
+    assert_eq!(sw(card, &mut session, &for_personalization(&TOY_AID)), 0x9000);
+    assert_eq!(sw(card, &mut session, &apdu([0x80, 0xE2, 0x08, 0], &hex("010104AABB"))), 0x9000);
+    sw(card, &mut session, &apdu([0x80, 0xE2, 0x88, 1], &hex("CCDD")))
 }
 
 /// Flash of the element for cuts inside a commit.

@@ -5,7 +5,7 @@ use huiwan_card::MemoryError;
 
 use super::keys::{self, KeySet};
 use super::manager::{CardManager, Done, Exchange};
-use super::objects;
+use super::{objects, registry};
 use crate::initialize_update::KEY_DIVERSIFICATION_LEN;
 use crate::life_cycle::CardState;
 use crate::scp03::{CHALLENGE_LEN, challenge};
@@ -41,13 +41,20 @@ impl CardManager<'_> {
             Ok(_) | Err(MemoryError::NotFound) => {}
             Err(error) => return Err(error.into()),
         }
+        // The challenge names the application the channel is opened on, not its domain. [AmdD 6.2.2.1]
+        let opened_on = match x.cx.served {
+            Some(served) => registry::record(memory, served)?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?.aid,
+            None => x.cx.aid,
+        };
         // A failing random source changes nothing, so it is asked before the counter is spent.
         let options = self.profile.scp03;
         let random = if options.pseudo_random() { None } else { Some(x.cx.random_bytes()?) };
         let counter = keys::raise_counter(x.cx.memory, version)?;
         let card_challenge = match random {
             Some(random) => random,
-            None => challenge::pseudo_random(&keys, counter, x.cx.aid.as_bytes()).map_err(|_| Sw::UNKNOWN)?,
+            None => {
+                challenge::pseudo_random(&keys, counter, opened_on.as_bytes()).map_err(|_| Sw::UNKNOWN)?
+            }
         };
         let answer = x
             .session

@@ -45,8 +45,11 @@ impl CardManager<'_> {
     fn for_install(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, fields: &Fields<'_>) -> Result<Done, Sw> {
         let request = self.checked(fields)?;
         let memory = &mut *x.cx.memory;
-        let issuer = self.profile.issuer_aid;
-        if request.aid == issuer || registry::by_aid(memory, request.aid.as_bytes())?.is_some() {
+        // One AID names one registry entry; load files are entries too, and DELETE goes by the AID alone. [GPC 6.4.1.1]
+        let taken = request.aid == self.profile.issuer_aid
+            || self.modules.iter().any(|module| module.load_file == request.aid)
+            || registry::by_aid(memory, request.aid.as_bytes())?.is_some();
+        if taken {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
         let (mut free, mut after) = (1_u8, None);

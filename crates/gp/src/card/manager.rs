@@ -154,9 +154,6 @@ impl CardManager<'_> {
             _ => x.session.forget_challenge(),
         }
         let mut buffer = Zeroizing::new([0; DATA_MAX]);
-        if command.data().len() > DATA_MAX {
-            return Err(Sw::WRONG_LENGTH);
-        }
         let plain = x.session.unwrap(command, &mut *buffer)?;
         if plain.ins() != get_status::INS {
             x.progress.listing = 0;

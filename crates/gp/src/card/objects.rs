@@ -66,10 +66,17 @@ pub(crate) const fn piece(n: u8) -> ObjectId {
     numbered(PIECE, n)
 }
 
+/// Whether an object is such a piece.
+pub(crate) fn is_piece(object: &ObjectId) -> bool {
+    of(*object, PIECE).is_some()
+}
+
 /// The object before every entry, to begin a walk with.
 pub(crate) const BEFORE_ENTRIES: ObjectId = issuer(ENTRY - 1);
 /// The object before every key set.
 pub(crate) const BEFORE_KEY_SETS: ObjectId = issuer(KEY_SET - 1);
+/// The object before every piece.
+pub(crate) const BEFORE_PIECES: ObjectId = issuer(PIECE - 1);
 
 fn of(object: ObjectId, base: u16) -> Option<u8> {
     let [high, low] = object.id.to_be_bytes();

@@ -196,13 +196,12 @@ pub(crate) fn sweep(memory: &mut dyn Memory) -> Result<(), Sw> {
         }
         at = Some(ObjectId::new(object.instance, u16::MAX));
     }
-    let mut n = 0;
-    while memory.len(objects::piece(n))?.is_some() {
+    // Pieces of a sequence that failed stay behind gaps where a later one has overwritten and deleted its own.
+    while let Some(piece) = memory.next_object(Some(objects::BEFORE_PIECES))?.filter(objects::is_piece) {
         let mut buffer = [0; 16];
         let mut batch = Batch::new(&mut buffer);
-        batch.delete(objects::piece(n));
+        batch.delete(piece);
         memory.commit(&batch)?;
-        n = n.wrapping_add(1);
     }
     Ok(())
 }

@@ -28,10 +28,11 @@ impl CardManager<'_> {
         x: &mut Exchange<'_, '_, '_, '_, '_>,
         command: &Command<'_>,
     ) -> Result<Done, Sw> {
-        let control = Control::from_byte(command.p1()).ok_or(Sw::WRONG_P1P2)?;
-        if command.p2() != x.progress.block {
+        let in_order = command.p2() == x.progress.block;
+        let Some(control) = Control::from_byte(command.p1()).filter(|_| in_order) else {
+            x.progress.end_personalisation();
             return Err(Sw::WRONG_P1P2);
-        }
+        };
         x.progress.at = 0;
         self.sequence(x, command, control)
     }

@@ -87,7 +87,7 @@ impl Memory for MapMemory {
 
 /// An application that keeps its installation parameters (object 1) and every data grouping (object = identifier).
 ///
-/// INS 10 reads object P1P2. Grouping DEAD is refused with 6A80; uninstallation is refused while object BEEF exists; parameters `FF`
+/// INS 10 reads object P1P2; the handshake of a secure channel goes to its domain. Grouping DEAD is refused with 6A80; uninstallation is refused while object BEEF exists; parameters `FF`
 /// refuse installation with 6985.
 pub struct Toy;
 
@@ -110,6 +110,9 @@ impl Module for Toy {
     }
 
     fn process(&self, cx: &mut Context<'_>, command: &Command<'_>, reply: &mut ResponseWriter<'_>) -> Action {
+        if matches!(command.ins(), 0x50 | 0x82) {
+            return Action::ToSecurityDomain;
+        }
         if command.ins() != 0x10 {
             return Action::Reply(Sw::INS_NOT_SUPPORTED);
         }
