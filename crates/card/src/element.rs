@@ -25,7 +25,7 @@ mod job;
 mod select;
 
 use huiwan_apdu::{Aid, Class, Command, SecureMessaging, Sw};
-use huiwan_crypto::Random;
+use huiwan_crypto::{International, Random, Suite};
 use zeroize::Zeroize;
 
 use crate::bytes::copy;
@@ -40,6 +40,7 @@ use chain::Chain;
 use channel::{Channel, Slot};
 use forward::{Call, Frame};
 pub use job::Job;
+use job::Signer;
 
 /// The number of logical channels a class byte can name. [ISO 7816-4 5.4.1]
 pub const CHANNELS: usize = 20;
@@ -148,6 +149,7 @@ pub struct Element<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: 
     scratch: [u8; SCRATCH],
     answer: Answer,
     pending: Option<Pending>,
+    signer: Signer,
 }
 
 /// Whom a call reaches.
@@ -197,7 +199,15 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
             scratch: [0; SCRATCH],
             answer: Answer::new(),
             pending: None,
+            signer: Signer::of::<International>(),
         }
+    }
+
+    /// The same, whose private-key operations in software are those of another suite than `International`.
+    #[must_use]
+    pub fn with_suite<S: Suite>(mut self) -> Self {
+        self.signer = Signer::of::<S>();
+        self
     }
 
     /// The same with other options.

@@ -1,8 +1,7 @@
 //! Long private-key operations, done between two calls of a module.
 
-use huiwan_crypto::CryptoError;
-use huiwan_crypto::rsa::RsaPrivate;
-use huiwan_crypto::sm2::{DEFAULT_ID, Sm2Private};
+use huiwan_crypto::sm2::DEFAULT_ID;
+use huiwan_crypto::{CryptoError, Random, Suite};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::forward::Then;
@@ -16,6 +15,19 @@ use crate::module::Compute;
 const COMPONENT: usize = 128;
 /// The largest result.
 const RESULT: usize = 2 * COMPONENT;
+
+/// What our software signs with: the functions of one [`Suite`], so that an image links no algorithm its suite lacks.
+#[derive(Clone, Copy)]
+pub(super) struct Signer {
+    rsa: for<'o> fn([&[u8]; 5], &[u8], &mut dyn Random, &'o mut [u8]) -> Result<&'o [u8], CryptoError>,
+    sm2: fn(&[u8; 32], &[&[u8]], &[u8], &mut dyn Random) -> Result<[u8; 64], CryptoError>,
+}
+
+impl Signer {
+    pub(super) const fn of<S: Suite>() -> Self {
+        Self { rsa: S::sign_rsa, sm2: S::sign_sm2 }
+    }
+}
 
 /// A private-key operation that a command waits for. Key objects are read from memory by whoever does it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +61,8 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
         self.scratch.get(frame.base()..end).unwrap_or_default()
     }
 
-    /// Does the waiting job in software and goes on. Without a job the answer is 6F00.
+    /// Does the waiting job in software and goes on; a job outside the element's suite fails. Without a job the answer is
+    /// 6F00.
     pub fn run_job<'r>(&'r mut self, env: &mut Environment<'_>) -> Turn<'r> {
         let progress = self.compute(env);
         self.turn(progress)
@@ -91,14 +104,14 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
         }
         let [p, q, dp, dq, qinv] = &*parts;
         let [np, nq, ndp, ndq, nqinv] = lens;
-        let key = RsaPrivate::from_crt(
+        let key = [
             p.get(..np).ok_or(CryptoError)?,
             q.get(..nq).ok_or(CryptoError)?,
             dp.get(..ndp).ok_or(CryptoError)?,
             dq.get(..ndq).ok_or(CryptoError)?,
             qinv.get(..nqinv).ok_or(CryptoError)?,
-        )?;
-        Ok(key.sign_raw(self.job_input(), env.random, out)?.len())
+        ];
+        Ok((self.signer.rsa)(key, self.job_input(), env.random, out)?.len())
     }
 
     fn sm2_sign(
@@ -112,7 +125,7 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
         if self.key_part(ObjectId::new(job.instance, key), &mut *secret)? != 32 {
             return Err(CryptoError);
         }
-        let signature = Sm2Private::new(&secret)?.sign(&[self.job_input()], DEFAULT_ID, env.random)?;
+        let signature = (self.signer.sm2)(&secret, &[self.job_input()], DEFAULT_ID, env.random)?;
         copy(out.get_mut(..signature.len()).ok_or(CryptoError)?, &signature);
         Ok(signature.len())
     }

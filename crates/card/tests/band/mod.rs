@@ -273,7 +273,9 @@ impl Band {
         let modules: [&'static dyn Module; 2] =
             [Box::leak(Box::new(Domain(log.clone(), list.clone()))), Box::leak(Box::new(App(log.clone())))];
         let modules = Box::leak(Box::new(modules));
-        let element = Element::new(modules, Shared(list), memory()).with_options(options);
+        let element = Element::new(modules, Shared(list), memory())
+            .with_suite::<huiwan_crypto::Both>()
+            .with_options(options);
         let mut band = Self { element, log, random: Seeded::new(1) };
         band.power_on(Interface::Contact);
         band
