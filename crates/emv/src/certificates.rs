@@ -55,9 +55,31 @@ pub trait CaKeys {
 }
 
 /// A table of keys in memory.
+///
+/// ```
+/// use huiwan_emv::certificates::{CaKey, CaKeys};
+/// let union_pay = [0xA0, 0x00, 0x00, 0x03, 0x33];
+/// # let modulus = [0xC1; 128];
+/// let table = [(union_pay, 0x0B, CaKey { modulus: &modulus, exponent: &[3] })];
+/// let keys: &dyn CaKeys = &table;
+/// assert!(keys.find(&union_pay, 0x0B).is_some() && keys.find(&union_pay, 0x09).is_none());
+/// ```
+impl<'k, const N: usize> CaKeys for [([u8; 5], u8, CaKey<'k>); N] {
+    fn find(&self, rid: &[u8; 5], index: u8) -> Option<CaKey<'_>> {
+        self.as_slice().find(rid, index)
+    }
+}
+
 impl<'k> CaKeys for [([u8; 5], u8, CaKey<'k>)] {
     fn find(&self, rid: &[u8; 5], index: u8) -> Option<CaKey<'_>> {
         self.iter().find(|(r, i, _)| r == rid && *i == index).map(|(_, _, key)| *key)
+    }
+}
+
+/// So that a slice becomes a `&dyn CaKeys` too: `&slice`.
+impl<K: CaKeys + ?Sized> CaKeys for &K {
+    fn find(&self, rid: &[u8; 5], index: u8) -> Option<CaKey<'_>> {
+        (**self).find(rid, index)
     }
 }
 
