@@ -208,11 +208,10 @@ fn tap_with(
 ) -> Outcome {
     let keys = Keys::published();
     let table = keys.table();
-    let keys = KeyTable(&table);
     let combinations = [Combination::quick_pass(DEBIT, ttq)];
     let mut configuration = Configuration::default();
     configuration.combinations = &combinations;
-    configuration.keys = &keys;
+    configuration.keys = &table;
     let mut transaction = transaction();
     adapt(&mut configuration, &mut transaction);
     let (mut data, mut static_data) = ([0; 1024], [0; 256]);
@@ -225,15 +224,6 @@ fn tap_with(
 
 fn tap(steps: Vec<(String, Vec<u8>)>) -> Outcome {
     tap_with(steps, TTQ, |_, _| {})
-}
-
-/// A sized holder of a key table, which `Configuration` can borrow.
-struct KeyTable<'k>(&'k [([u8; 5], u8, CaKey<'k>)]);
-
-impl huiwan_emv::certificates::CaKeys for KeyTable<'_> {
-    fn find(&self, rid: &[u8; 5], index: u8) -> Option<CaKey<'_>> {
-        self.0.find(rid, index)
-    }
 }
 
 /// The three records of the card.
@@ -495,6 +485,53 @@ fn offline_approval_of_the_card_image() {
 }
 
 #[test]
+fn qualifiers_changed_on_the_way_decline() {
+    for changed in ["0000", "7000", "B000", ""] {
+        let outcome = tap(with_records(opening(gpo(TC, &[(0x9F6C, changed)])), records(1, &[])));
+        assert_eq!((outcome.verdict, outcome.oda), (Verdict::Declined, Oda::Passed), "{changed}");
+    }
+}
+
+#[test]
+fn filler_around_a_record_is_skipped() {
+    let mut padded = records(0, &[]);
+    for record in &mut padded {
+        record.splice(record.len() - 2..record.len() - 2, [0; 5]);
+    }
+    let outcome = tap_with(
+        with_records(opening_with("36000000", gpo(TC, &[])), padded),
+        TTQ.with_fdda_v01(false),
+        |_, _| {},
+    );
+    assert_eq!((outcome.verdict, outcome.oda), (Verdict::Approved, Oda::Passed));
+}
+
+#[test]
+fn an_approval_where_online_is_required_ends_before_the_card_books() {
+    let limits = Limits { floor: Amount::new(99), ..Limits::NONE };
+    let above_floor = |ttq, first, steps: Vec<_>| {
+        let combinations = [Combination::quick_pass(DEBIT, ttq).with_limits(limits)];
+        let mut configuration = Configuration::default();
+        configuration.combinations = &combinations;
+        let (mut data, mut static_data) = ([0; 1024], [0; 256]);
+        let mut bench = Bench::new(&configuration, &mut data, &mut static_data);
+        let mut card = script([opening_with(first, gpo(TC, &[])), steps].concat());
+        let outcome = bench.play(Input::Start(transaction()), &mut card);
+        card.finish();
+        outcome
+    };
+    let outcome = above_floor(TTQ, "36800080", vec![]);
+    let fault = outcome.fault.unwrap();
+    assert_eq!(
+        (outcome.verdict, fault.kind, fault.place),
+        (Verdict::EndApplication, FaultKind::Value(Tag::new(0x9F10)), Place::Gpo)
+    );
+    // A terminal that is never online can't mean it.
+    let offline = above_floor(Ttq([0x28, 0, 0, 0]), "28800000", vec![(READ[0].to_owned(), vec![])]);
+    assert_eq!(offline.verdict, Verdict::TryAgain, "it reads on");
+}
+
+#[test]
 fn authentication_failures_decline() {
     type Adapt = fn(&mut Configuration<'_>, &mut Transaction);
     let nothing: Adapt = |_, _| {};
@@ -578,7 +615,9 @@ impl ExceptionFile for Refused {
 #[test]
 fn restrictions_rows() {
     let tap_of = |ctq, more: &[(u32, &str)], adapt: fn(&mut Configuration<'_>, &mut Transaction)| {
-        tap_with(with_records(opening(gpo(TC, &[(0x9F6C, ctq)])), records(1, more)), TTQ, adapt)
+        // Version 00 doesn't sign the CTQ.
+        let opening = opening_with("36000000", gpo(TC, &[(0x9F6C, ctq)]));
+        tap_with(with_records(opening, records(0, more)), TTQ.with_fdda_v01(false), adapt)
     };
     let today = tap_of("0000", &[(0x5F24, "260301")], |_, _| {});
     assert_eq!(today.verdict, Verdict::Approved, "the last day of validity");
@@ -665,12 +704,11 @@ fn more_data_than_the_memory_holds_ends_the_application() {
 fn torn_then(elapsed_ms: u32, second: Vec<(String, Vec<u8>)>) -> (Outcome, Outcome) {
     let keys = Keys::published();
     let table = keys.table();
-    let keys = KeyTable(&table);
     let mut configuration = Configuration::default();
-    configuration.keys = &keys;
+    configuration.keys = &table;
     let (mut data, mut static_data) = ([0; 1024], [0; 0]);
     let mut bench = Bench::new(&configuration, &mut data, &mut static_data);
-    let mut steps = with_records(opening_with("26000080", gpo(TC, &[(0x9F6C, "0000")])), records(1, &[]));
+    let mut steps = with_records(opening_with("26000080", gpo(TC, &[])), records(1, &[]));
     steps[5].1 = vec![];
     let mut card = script(steps);
     let torn = bench.play(Input::Start(transaction()), &mut card);

@@ -40,7 +40,7 @@ impl<const N: usize> StaticData<N> {
         if sfi > 10 {
             return self.push(record);
         }
-        let mut objects = parse(record, Rules::ISO);
+        let mut objects = parse(record, Rules::EMV);
         match (objects.next(), objects.next()) {
             (Some(Ok(template)), None) if template.tag() == Tag::new(0x70) => self.push(template.value()),
             _ => self.failed = true,

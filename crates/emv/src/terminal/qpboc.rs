@@ -246,10 +246,15 @@ impl<'k> Kernel<'k> {
             Err(kind) => return Next::Done(self.fail(kind, Place::Gpo)),
         };
         self.decision = Some(kind);
+        // Ends before the records are read, with which the card would book.
+        let ttq = self.terminal.ttq;
+        if kind == Cryptogram::Tc && ttq.online_cryptogram_required() && !ttq.offline_only() {
+            return Next::Done(self.fail(FaultKind::Value(tags::IAD), Place::Gpo));
+        }
         let wants_records = match kind {
             Cryptogram::Aac => false,
             Cryptogram::Tc => true,
-            Cryptogram::Arqc => self.terminal.ttq.oda_for_online() && self.card.get(tags::AFL).is_some(),
+            Cryptogram::Arqc => ttq.oda_for_online() && self.card.get(tags::AFL).is_some(),
         };
         if !wants_records {
             return self.conclude(false);

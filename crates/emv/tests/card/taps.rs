@@ -215,6 +215,9 @@ fn commands_out_of_place() {
     assert_eq!(band.send(&options).1, 0x9000);
     assert_eq!(band.send(&options).1, 0x6985, "once in a selection");
     assert_eq!(band.atc(), 1);
+    band.select();
+    let long = [&options[..4], &[36, 0x83, 0x81], &options[6..]].concat();
+    assert_eq!(band.send(&long).1, 0x9000, "a length may be longer than needed");
     assert_eq!(band.read(4, 1), Err(0x6A83));
     assert_eq!(band.send(&[0, 0xB2, 1, 0x10, 0]).1, 0x6A86);
     assert_eq!(band.send(&[0, 0xB2, 1, 0xFC, 0]).1, 0x6A86);

@@ -8,7 +8,7 @@ use huiwan_apdu::{Command, Sw};
 use huiwan_card::{Action, Context, ResponseWriter};
 use huiwan_crypto::Tdes;
 use huiwan_tlv::dol::{Dol, Format};
-use huiwan_tlv::{Rules, Tag, find};
+use huiwan_tlv::{Rules, Tag, find, parse};
 use zeroize::Zeroize;
 
 use super::decision::{Debit, Decision, Request, State, available, decide};
@@ -24,6 +24,8 @@ use crate::qualifiers::{Ctq, Ttq};
 
 /// The instruction byte; the class is 80.
 pub const INS: u8 = 0xA8;
+/// What the terminal's values come in. `[EMV-B3 6.5.8]`
+const COMMAND_TEMPLATE: Tag = Tag::new(0x83);
 /// Version number from which a card may offer fDDA version 01.
 const FDDA_V01_FROM: [u8; 2] = [0x00, 0x30];
 /// The most bytes of the personalised answer.
@@ -53,8 +55,9 @@ fn run(
     if Session::load(cx)? != Session::Selected {
         return Err(Sw::CONDITIONS_NOT_SATISFIED);
     }
-    let values = match command.data() {
-        [0x83, len, values @ ..] if usize::from(*len) == values.len() => values,
+    let mut objects = parse(command.data(), Rules::ISO);
+    let values = match (objects.next(), objects.next()) {
+        (Some(Ok(object)), None) if object.tag() == COMMAND_TEMPLATE => object.value(),
         _ => return Err(Sw::WRONG_DATA),
     };
     let mut template = [0; fci::TEMPLATE_MAX];

@@ -3,7 +3,7 @@
 //! | command | effect |
 //! |---|---|
 //! | `04DA` PUT DATA | replaces a changeable data object by one as long |
-//! | `04DC` UPDATE RECORD | replaces a record by one no longer |
+//! | `04DC` UPDATE RECORD | replaces a record the card has |
 //! | `841E` APPLICATION BLOCK | from the next tap on: SELECT 6283, AAC |
 //! | `8418` APPLICATION UNBLOCK | the reverse; also bound to an AAC |
 //!

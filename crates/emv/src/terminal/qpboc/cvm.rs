@@ -9,8 +9,9 @@ use crate::terminal::Cvm;
 pub(super) enum CvmFailure {
     /// One is required and there is none in common.
     NoneInCommon,
-    /// The device's verification is claimed outside the card's signature: its CTQ differs from the signed one, or
-    /// there is no signed one and no cryptogram for the issuer to judge.
+    /// The CTQ is not the one the card signed: somebody changed it on the way.
+    NotAsSigned,
+    /// One is required, and the device's is claimed without a signature or a cryptogram for the issuer to judge.
     DeviceNotProven,
     /// The PIN would have to be checked online, and the transaction ends offline.
     PinNeedsOnline,
@@ -32,6 +33,9 @@ pub(super) struct Asked {
 /// The method: the device's own first, then online PIN, then signature. `[EMV-C-3 5.7]`, (correction 3)
 pub(super) fn choose(asked: &Asked) -> Result<Cvm, CvmFailure> {
     let Asked { kind, online, ttq, ctq, signed_ctq } = *asked;
+    if signed_ctq.is_some() && signed_ctq != ctq {
+        return Err(CvmFailure::NotAsSigned);
+    }
     let Some(ctq) = ctq else {
         return match (ttq.cvm_required(), ttq.signature()) {
             (false, _) => Ok(Cvm::None),
@@ -41,11 +45,13 @@ pub(super) fn choose(asked: &Asked) -> Result<Cvm, CvmFailure> {
     };
     // A card may claim it only to a terminal that takes it.
     if ctq.cdcvm_performed() && ttq.cdcvm() {
-        return match (signed_ctq, kind) {
-            (Some(signed), _) if signed == ctq => Ok(Cvm::Device),
-            (None, Cryptogram::Arqc) => Ok(Cvm::Device),
-            _ => Err(CvmFailure::DeviceNotProven),
-        };
+        if signed_ctq.is_some() || kind == Cryptogram::Arqc {
+            return Ok(Cvm::Device);
+        }
+        // Worth nothing, but no reason to decline what the card has paid when nothing is required.
+        if ttq.cvm_required() {
+            return Err(CvmFailure::DeviceNotProven);
+        }
     }
     if ctq.online_pin() && ttq.online_pin() {
         return if online { Ok(Cvm::OnlinePin) } else { Err(CvmFailure::PinNeedsOnline) };

@@ -67,7 +67,7 @@ pub(super) fn decide(facts: &Facts) -> Outcome {
                 Ok(_) if online => Verdict::OnlineRequest,
                 Ok(_) => Verdict::Approved,
                 Err(CvmFailure::NoneInCommon) => other_interface(ttq, true),
-                Err(CvmFailure::DeviceNotProven | CvmFailure::PinNeedsOnline) => Verdict::Declined,
+                Err(_) => Verdict::Declined,
             };
             (verdict, cvm)
         }

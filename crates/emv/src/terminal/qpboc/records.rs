@@ -61,7 +61,7 @@ pub(super) fn read_answer(answer: &[u8], record: Record, card: &mut CardData<'_>
     if record.sfi > 10 {
         return if record.authenticated { card.push_static(answer) } else { Ok(()) };
     }
-    let mut objects = parse(answer, Rules::ISO);
+    let mut objects = parse(answer, Rules::EMV);
     let template = match (objects.next().transpose().map_err(FaultKind::Tlv)?, objects.next()) {
         (Some(template), None) if template.tag() == tags::RECORD => template,
         _ => return Err(FaultKind::Template),

@@ -101,6 +101,9 @@ fn cvm_rows() {
             None,
             Err(CvmFailure::DeviceNotProven),
         ),
+        ("device, offline, not signed, none required", Tc, false, ALL, Some(DEVICE), None, Ok(Cvm::None)),
+        ("signature taken away on the way", Tc, false, ALL, none, Some(SIGN), Err(CvmFailure::NotAsSigned)),
+        ("CTQ taken away on the way", Tc, false, ALL, None, Some(PIN), Err(CvmFailure::NotAsSigned)),
         (
             "device, signed CTQ differs",
             Tc,
@@ -108,7 +111,7 @@ fn cvm_rows() {
             required(ALL),
             Some(DEVICE),
             none,
-            Err(CvmFailure::DeviceNotProven),
+            Err(CvmFailure::NotAsSigned),
         ),
         (
             "device, online, signed CTQ differs",
@@ -117,7 +120,7 @@ fn cvm_rows() {
             ALL,
             Some(DEVICE),
             none,
-            Err(CvmFailure::DeviceNotProven),
+            Err(CvmFailure::NotAsSigned),
         ),
         (
             "device, terminal doesn't take it",
@@ -208,7 +211,21 @@ fn outcome_rows() {
             Verdict::Declined,
         ),
         ("TC, PIN asked", Facts { ctq: ctq(0x80, 0), ..PASSED }, Verdict::Declined),
-        ("TC, device claimed without proof", Facts { ctq: ctq(0, 0x80), ..PASSED }, Verdict::Declined),
+        (
+            "TC, device claimed without proof, required",
+            Facts { ttq: required(ALL), ctq: ctq(0, 0x80), ..PASSED },
+            Verdict::Declined,
+        ),
+        (
+            "TC, device claimed without proof, not required",
+            Facts { ctq: ctq(0, 0x80), ..PASSED },
+            Verdict::Approved,
+        ),
+        (
+            "TC, CTQ not as signed",
+            Facts { ctq: ctq(0, 0), signed_ctq: ctq(0x40, 0), ..PASSED },
+            Verdict::Declined,
+        ),
         ("ARQC", ONLINE, Verdict::OnlineRequest),
         ("ARQC, offline-only", Facts { ttq: OFFLINE_ONLY, ..ONLINE }, Verdict::Declined),
         ("ARQC, ODA for online passed", Facts { oda: Oda::Passed, ..ONLINE }, Verdict::OnlineRequest),
