@@ -121,7 +121,11 @@ fn channels_open_close_and_hold_one_instance_each() {
     assert_eq!(band.send(&[0x81, 0x12, 0, 0, 1]).1, 0x6881, "not open");
     assert_eq!(band.send(&[0x01, 0xA4, 0x04, 0x00, 5, 0xF0, b'A', b'P', b'P', b'2']).1, 0x6881);
     assert_eq!(band.send(&[0x00, 0x70, 0x00, 0x00, 0x01]), (vec![1], 0x9000));
-    assert_eq!(band.send(&[0x81, 0x12, 0, 0, 1]).1, 0x6985, "nothing selected there");
+    assert_eq!(band.element.selected(1), Some(InstanceId::ISSUER), "the default application");
+    assert_eq!(band.send(&[0x81, 0x12, 0, 0, 1]).1, 0x9000);
+    assert_eq!(band.send(&[0x00, 0x70, 0x00, 0x02]), (vec![], 0x9000));
+    assert_eq!(band.send(&[0x82, 0x12, 0, 0, 1]).1, 0x6985, "nothing: it is selected on channel 1");
+    assert_eq!(band.send(&[0x00, 0x70, 0x80, 0x02]).1, 0x9000);
     assert_eq!(
         band.send(&[0x01, 0xA4, 0x04, 0x00, 5, 0xF0, b'A', b'P', b'P', b'1']).1,
         0x6985,

@@ -4,6 +4,7 @@ use huiwan_apdu::{Command, Sw};
 use zeroize::Zeroize;
 
 use super::{Element, Environment};
+use crate::context::Interface;
 use crate::directory::Directory;
 use crate::memory::{InstanceId, Memory};
 
@@ -93,7 +94,7 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
     }
 
     /// MANAGE CHANNEL: `00 70 00 00 01` opens and answers the number, P2 may name it; `00 70 80 nn` closes. A channel opens with
-    /// nothing selected. [ISO 7816-4 11.1.2]
+    /// the default application selected; with nothing if that is selected on another channel or refuses. [ISO 7816-4 11.1.2]
     pub(super) fn manage_channel(
         &mut self,
         command: &Command<'_>,
@@ -108,13 +109,13 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
             (0x00, 0) => {
                 let free = self.channels.iter().take(channels).position(|c| !c.open);
                 let number = free.and_then(|n| u8::try_from(n).ok()).ok_or(Sw::FUNCTION_NOT_SUPPORTED)?;
-                self.open_channel(number)?;
+                self.open_channel(number, env)?;
                 self.answer.writer().push(&[number])?;
                 self.answer.set_len(1);
                 Ok(Sw::OK)
             }
             (0x00, number) if usize::from(number) < channels => {
-                self.open_channel(number)?;
+                self.open_channel(number, env)?;
                 Ok(Sw::OK)
             }
             (0x80, number) => {
@@ -128,12 +129,22 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
         }
     }
 
-    fn open_channel(&mut self, number: u8) -> Result<(), Sw> {
+    fn open_channel(&mut self, number: u8, env: &mut Environment<'_>) -> Result<(), Sw> {
         let channel = self.channels.get_mut(usize::from(number)).ok_or(Sw::WRONG_P1P2)?;
         if channel.open {
             return Err(Sw::FUNCTION_NOT_SUPPORTED);
         }
         *channel = Channel { open: true, selected: None };
+        let interface = self.interface.unwrap_or(Interface::Internal);
+        if let Ok(entry) = self.directory.default(&mut self.memory, interface)
+            && !self.is_selected(entry.instance)
+        {
+            let on = core::mem::replace(&mut self.current.channel, number);
+            self.enter(number, &entry, env);
+            self.sweep_slots(number);
+            self.current.channel = on;
+            self.answer.clear();
+        }
         Ok(())
     }
 
