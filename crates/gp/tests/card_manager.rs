@@ -122,6 +122,14 @@ fn nothing_without_a_session() {
                 "{ins:02X}"
             );
         }
+        // Classes that are not GlobalPlatform's, and pieces of a chain.
+        open(card, 0, &test_keys(), Level::Authenticated);
+        for (cla, expected) in [(0x90, 0x6884), (0xD0, 0x6881), (0xA0, 0x6E00), (0xB0, 0x6E00)] {
+            assert_eq!(card.sw(&apdu([cla, 0xE4, 0x00, 0x00], &hex("D20130"))), expected, "{cla:02X}");
+            assert_eq!(card.sw(&apdu([cla, 0xCA, 0x00, 0x66], &[])), expected, "{cla:02X}");
+        }
+        assert_eq!(card.sw(&apdu([0x90, 0x50, 0x00, 0x00], &[0; 8])), 0x6884);
+        assert_eq!(card.sw(&apdu([0x80, 0xE4, 0x00, 0x00], &hex("D20130"))), 0x6985, "the session lives");
         assert_eq!(card.sw(&hex("80010000")), 0x6D00);
         assert_eq!(card.sw(&hex("00E4000000")), 0x6E00);
     });
@@ -614,6 +622,19 @@ fn put_key_refuses_what_is_wrong() {
             "truncated"
         );
         assert_eq!(try_open(card, 0x31, &test_keys(), Level::All).unwrap_err(), 0x6A88);
+    });
+}
+
+#[test]
+fn keys_are_at_most_those_that_get_data_tells() {
+    session(|card, session| {
+        for version in 1..=12 {
+            assert_eq!(sw(card, session, &put_key(0, version, [&TEST_KEY; 3], &TEST_KEY)), 0x9000);
+        }
+        assert_eq!(sw(card, session, &put_key(0, 13, [&TEST_KEY; 3], &TEST_KEY)), 0x6A84);
+        assert_eq!(sw(card, session, &put_key(12, 13, [&TEST_KEY; 3], &TEST_KEY)), 0x9000);
+        let (data, sw) = run(card, session, &hex("80CA00E000"));
+        assert_eq!((key_information::keys(&data).unwrap().count(), sw), (39, 0x9000));
     });
 }
 

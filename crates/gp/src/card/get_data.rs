@@ -13,9 +13,6 @@ use crate::get_data::{
 use crate::key_information::{KeyInformation, TAG_E0_KEY_INFORMATION};
 use crate::recognition::{self, TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA};
 
-/// Keys told in one answer: 40 times 6 bytes fit 256 bytes.
-const KEYS_TOLD: usize = 40;
-
 impl CardManager<'_> {
     pub(super) fn get_data(
         &self,
@@ -30,7 +27,7 @@ impl CardManager<'_> {
                 });
             })?,
             TAG_E0_KEY_INFORMATION => {
-                let mut told = heapless::Vec::<KeyInformation, KEYS_TOLD>::new();
+                let mut told = heapless::Vec::<KeyInformation, { keys::KEYS_HELD }>::new();
                 let mut fits = true;
                 keys::for_each(memory, |key| fits &= told.push(key).is_ok())?;
                 if !fits {

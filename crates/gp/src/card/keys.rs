@@ -16,6 +16,8 @@ use crate::scp03::{StaticKeys, challenge::Counter};
 const KEY_MAX: usize = 3 + 32;
 /// Keys a set holds at most.
 pub(crate) const KEYS_MAX: usize = 3;
+/// Keys the domain holds at most: as many as GET DATA E0 tells in one answer, encrypted and signed.
+pub(crate) const KEYS_HELD: usize = 39;
 /// Bytes of the largest key set.
 pub(crate) const SET_MAX: usize = KEYS_MAX * KEY_MAX;
 

@@ -8,6 +8,7 @@ use super::registry::{self, Card};
 use super::secure_channel::{SESSION_LEN, Session};
 use super::{CardProfile, ModuleEntry};
 use crate::life_cycle::CardState;
+use crate::scp03::c_mac;
 use crate::{delete, get_status, host, initialize_update, install, put_key, set_status, store_data};
 
 /// Bytes the card manager needs in a volatile slot.
@@ -144,8 +145,9 @@ impl CardManager<'_> {
 
     /// A command as it arrives.
     fn first(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, command: &Command<'_>) -> Result<Done, Sw> {
+        // 80 to 83 and C0 to CF; others are of other authorities, or announce pieces of a chain, which are not put together. [GPC 11.1.4]
+        let proprietary = matches!(c_mac::plain_class(command.cla()), 0x80..=0x83 | 0xC0..=0xCF);
         // The handshake carries its own protection, or none; a class byte with secure messaging is taken on INITIALIZE UPDATE too.
-        let proprietary = command.cla() & 0x80 != 0;
         match command.ins() {
             initialize_update::INS if proprietary => return self.initialize_update(x, command),
             host::secure_channel::EXTERNAL_AUTHENTICATE if proprietary => {
@@ -158,11 +160,14 @@ impl CardManager<'_> {
         if plain.ins() != get_status::INS {
             x.progress.listing = 0;
         }
-        if plain.ins() == Ins::GET_DATA.value() {
+        let interindustry = command.cla() & 0x80 == 0;
+        if plain.ins() == Ins::GET_DATA.value() && (proprietary || interindustry) {
             return self.get_data(x, &plain);
         }
-        if !proprietary {
-            return Err(Sw::CLA_NOT_SUPPORTED);
+        match plain.cla() {
+            _ if proprietary => {}
+            0x90..=0x9F | 0xD0..=0xDF => return Err(Sw::CHAINING_NOT_SUPPORTED),
+            _ => return Err(Sw::CLA_NOT_SUPPORTED),
         }
         type Handler<'m> =
             fn(&CardManager<'m>, &mut Exchange<'_, '_, '_, '_, '_>, &Command<'_>) -> Result<Done, Sw>;

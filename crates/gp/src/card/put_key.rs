@@ -6,7 +6,7 @@ use huiwan_crypto::{BlockKey, ct_eq};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::INITIAL_KEY_VERSION;
-use super::keys::{self, KEYS_MAX, KeySet, SET_MAX};
+use super::keys::{self, KEYS_HELD, KEYS_MAX, KeySet, SET_MAX};
 use super::manager::{CardManager, Done, Exchange};
 use crate::put_key::{Field, KeyData, SEVERAL};
 use crate::scp03::StaticKeys;
@@ -53,6 +53,11 @@ impl CardManager<'_> {
         let several = command.p2() & SEVERAL != 0;
         if !told || count == 0 || (count > 1 && !several) {
             return Err(Sw::WRONG_DATA);
+        }
+        let mut held = count;
+        keys::for_each(memory, |_| held = held.saturating_add(1))?;
+        if old.is_none() && held > KEYS_HELD {
+            return Err(Sw::NOT_ENOUGH_MEMORY);
         }
         if let Some(old) = &old {
             // Type and length of a key stay, and no key of the set may be lost. [GPC 11.8.2.3]
