@@ -16,11 +16,16 @@ const COMPONENT: usize = 128;
 /// The largest result.
 const RESULT: usize = 2 * COMPONENT;
 
+/// [`Suite::sign_rsa`].
+type SignRsa = for<'o> fn([&[u8]; 5], &[u8], &mut dyn Random, &'o mut [u8]) -> Result<&'o [u8], CryptoError>;
+/// [`Suite::sign_sm2`].
+type SignSm2 = fn(&[u8; 32], &[&[u8]], &[u8], &mut dyn Random) -> Result<[u8; 64], CryptoError>;
+
 /// What our software signs with: the functions of one [`Suite`], so that an image links no algorithm its suite lacks.
 #[derive(Clone, Copy)]
 pub(super) struct Signer {
-    rsa: for<'o> fn([&[u8]; 5], &[u8], &mut dyn Random, &'o mut [u8]) -> Result<&'o [u8], CryptoError>,
-    sm2: fn(&[u8; 32], &[&[u8]], &[u8], &mut dyn Random) -> Result<[u8; 64], CryptoError>,
+    rsa: SignRsa,
+    sm2: SignSm2,
 }
 
 impl Signer {
