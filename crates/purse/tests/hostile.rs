@@ -20,7 +20,7 @@ use huiwan_purse::terminal::{
     Step, Tap, TopUp,
 };
 use proptest::prelude::*;
-use world::{DEVICE, ENTRY, Notes, RamBand, STAMP, issued};
+use world::{DEVICE, ENTRY, Notes, RamBand, STAMP, Tear, TearHow, issued};
 
 /// A real card, some of whose answers are exchanged for others.
 struct Liar {
@@ -125,6 +125,35 @@ proptest! {
             InquiryOutcome::Refused(_) | InquiryOutcome::Failed(_) => {}
             outcome => prop_assert!(false, "{:?}", outcome),
         }
+    }
+}
+
+#[test]
+fn a_proof_that_the_log_contradicts_decides_nothing() {
+    let (mut band, mut sam, mut notes) = (issued(), world::sam(1), Notes::default());
+    let policy = Policy::default();
+    let buy = |band: &mut RamBand, sam: &mut dyn Sam, notes: &mut Notes, amount| {
+        drive::tap(&mut Tap::new(DEVICE, &policy, &Purchase { amount }, STAMP), band, sam, notes).unwrap()
+    };
+    assert!(matches!(buy(&mut band, &mut sam, &mut notes, 1), Outcome::Paid(_)));
+    band.select();
+    let log_before = [&band.ok("00B201C417")[..], &[0x90, 0x00]].concat();
+    band.retap();
+    band.tear = Some(Tear { command: 2, how: TearHow::Unanswered });
+    let Outcome::Uncertain(pending) = buy(&mut band, &mut sam, &mut notes, 2) else { panic!() };
+    // The card has debited and proves it, and then its log does not know of it.
+    let empty = vec![0x6A, 0x83];
+    for (log, expected) in [(Some(log_before), None), (Some(empty), None), (None, Some(2))] {
+        band.retap();
+        let lies = log.map(|log| (2, Some(log))).into_iter().collect();
+        let mut card = Liar { band, lies, commands: 0, answer: Vec::new() };
+        let mut recovery = Recovery::new(AID_JTT_978_EP, pending);
+        match drive::recover(&mut recovery, &mut card, &mut sam).unwrap() {
+            Recovered::Paid(receipt) => assert_eq!(Some(receipt.transaction.amount), expected),
+            Recovered::Unknown(None) => assert_eq!(expected, None),
+            other => panic!("{other:?}"),
+        }
+        band = card.band;
     }
 }
 

@@ -200,10 +200,10 @@ impl Recovery {
             // The log ends before any transaction of this kind after the pending one: a log that is not full yet, or a
             // full one of other transactions.
             Ok((_, Sw::RECORD_NOT_FOUND | Sw::WRONG_OFFSET)) => {
-                return if number <= LOG_RECORDS {
-                    Ok(self.done(Recovered::NotPaid))
-                } else {
+                return if number > LOG_RECORDS {
                     self.read_counter(out)
+                } else {
+                    Ok(self.not_in_log(proof))
                 };
             }
             Ok((_, sw)) => return Ok(self.done(Recovered::Unknown(Some(Fault::Status { during, sw })))),
@@ -227,8 +227,17 @@ impl Recovery {
         if this_one {
             return Ok(self.on_found(proof));
         }
-        // Another purchase took this counter, or none did yet: ours did not happen, and its session is gone.
+        if record.seq() < transaction.seq_after() {
+            return Ok(self.not_in_log(proof));
+        }
+        // Another purchase took this counter: ours did not happen.
         Ok(self.done(Recovered::NotPaid))
+    }
+
+    /// The log has no transaction with this counter: ours did not happen, and its session is gone. Unless the card proves
+    /// such a transaction all the same; then proof and log contradict each other, and neither decides.
+    fn not_in_log<'o>(&mut self, proof: Option<Proof>) -> RecoveryStep<'o> {
+        self.done(if proof.is_some() { Recovered::Unknown(None) } else { Recovered::NotPaid })
     }
 
     /// Initialises a transaction of nothing, which changes nothing, to see the counter.
