@@ -101,6 +101,8 @@ impl<S: Suite> Purse<S> {
         self.refuse_if_locked(cx, cla, ins)?;
         match (cla, ins) {
             (0x00, 0x84) => session::get_challenge(cx, command, reply),
+            // By file identifier: there is no MF and no DF below this one, and EFs are named by short identifier.
+            (0x00, 0xA4) => Err(Sw::FILE_NOT_FOUND),
             (0x00, 0xB0 | 0xB2) => self.read(cx, command, reply),
             (0x00 | 0x04, 0xD6 | 0xDC) => self.update(cx, cla, command, challenge),
             (0x80, 0x50) => match command.p1() {

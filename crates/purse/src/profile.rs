@@ -102,7 +102,7 @@ pub struct Profile {
     pub composite_mac_errors: bool,
     /// The answer to the wrong MAC that locks. \[I:HB,LUA,LOH\]
     pub locking_answer: Sw,
-    /// Wrong MACs of BLOCK and UNBLOCK until the application is locked for good. \[S:HB\]
+    /// Wrong MACs of secured commands (block, unblock, updates) until the application is locked for good. \[S:HB\]
     pub maintenance_error_limit: u8,
     /// The answer to a command out of order: 6901 \[S:HB\]; 6985 on other cards \[S:LIB\].
     pub out_of_order: Sw,
@@ -126,8 +126,6 @@ pub struct Profile {
     pub maintenance_key_index: u8,
     /// A counter at this value refuses with 9402. \[S:LIB\]
     pub counter_end: u16,
-    /// Length of the random number GET CHALLENGE must have been asked for before BLOCK and UNBLOCK: 4 or 8.
-    pub challenge_len: usize,
 }
 
 impl Profile {
@@ -157,6 +155,5 @@ impl Profile {
         tac_key_index: 1,
         maintenance_key_index: 1,
         counter_end: 0xFFFF,
-        challenge_len: 4,
     };
 }

@@ -95,7 +95,8 @@ pub enum Step<'o> {
     /// Keep this where a power failure does not reach it, then go on with `Proceed`. Delete it when the tap is done,
     /// unless it ends in [`Outcome::Uncertain`].
     Persist(Pending),
-    /// The card has debited: the gate may open now. Then go on with `Proceed`.
+    /// The card says that it has debited: a gate may open now. MAC2 is not checked yet, so a card without keys comes as far
+    /// as this; who gives away more than a ride waits for [`Outcome::Paid`]. Then go on with `Proceed`.
     Accepted(Receipt),
     /// The end.
     Done(Outcome),

@@ -370,6 +370,10 @@ fn cyclic_files_keep_their_newest() {
 #[test]
 fn files_answer_iso_status_words() {
     let mut band = selected();
+    for fid in ["3F00", "3F01", "1001", "DF01"] {
+        band.expect(&format!("00A4000002{fid}00"), "6A82");
+        band.expect(&format!("00A4000002{fid}"), "6A82");
+    }
     band.expect("00B094001E", "6A82");
     band.expect("00B098001E", "6981");
     band.expect("00B0951E01", "6B00");
@@ -415,6 +419,17 @@ fn block_unblock_and_permanent_lock() {
     band.expect("0084000004", "9303");
     band.retap();
     band.expect("00A4040008A00000063201010500", "9303");
+}
+
+#[test]
+fn a_challenge_of_four_or_of_eight_bytes_is_the_iv() {
+    for (len, iv_len) in [("04", 4), ("08", 8)] {
+        let mut band = selected();
+        let challenge = band.ok(&format!("00840000{len}"));
+        assert_eq!(challenge.len(), iv_len);
+        let mac = oracle::secured(&key(KeyKind::Maintenance), &challenge, &bytes("841E000004"));
+        band.expect(&format!("841E000004{}", hex(&mac)), "9000");
+    }
 }
 
 #[test]

@@ -284,7 +284,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 2000, ..ProptestConfig::with_cases(4000) })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 2000, ..ProptestConfig::with_cases(10_000) })]
 
     #[test]
     fn a_day_balances(events in proptest::collection::vec(event(), 1..25)) {

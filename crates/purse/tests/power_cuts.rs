@@ -166,7 +166,7 @@ fn load_is_before_or_after() {
 #[test]
 fn composite_purchase_is_before_or_after_with_all_its_records() {
     let bench = Bench::new(Profile::JTT_978);
-    let record = hex(Rail::new().with(rail::STATE, [1]).as_bytes());
+    let [overruled, record] = [2, 1].map(|state| hex(Rail::new().with(rail::STATE, [state]).as_bytes()));
     let trip = "07".repeat(48);
     let mut flash = bench.issued();
     // The wrong MACs before are forgotten in the same commit.
@@ -180,6 +180,8 @@ fn composite_purchase_is_before_or_after_with_all_its_records() {
             |band| {
                 band.select();
                 let answer = init(band, 9, 0);
+                // The same record twice: the later one counts.
+                band.expect(&format!("80DC01D080{overruled}"), "9000");
                 band.expect(&format!("80DC01D080{record}"), "9000");
                 band.expect(&format!("80DC00F030{trip}"), "9000");
                 bytes(&debit(&answer, 9, 0))

@@ -73,8 +73,9 @@ pub enum Input {
     Key(KeyAnswer),
     /// The terminal brings the card's TAC, at once or after a recovery.
     Confirm(Mac),
-    /// The terminal proves that the card was not loaded: it never sent the credit, the card refused it, or the recovery
-    /// said so.
+    /// The terminal says that the card was not loaded: it never sent the credit, the card refused it, or the recovery
+    /// said so. No MAC covers a refusal or the log: whoever sits between terminal and card can forge them. The next
+    /// MAC1 of the card, under a key that depends on the online counter, shows whether it was true.
     NotLoaded,
     /// Nothing came in time.
     TimedOut,
