@@ -158,6 +158,28 @@ fn a_proof_that_the_log_contradicts_decides_nothing() {
 }
 
 #[test]
+fn a_log_record_of_an_unknown_type_does_not_end_the_search() {
+    let (mut band, mut sam, mut notes) = (issued(), world::sam(1), Notes::default());
+    let policy = Policy::default();
+    let ours = Purchase { amount: 2 };
+    band.tear = Some(Tear { command: 2, how: TearHow::Unanswered });
+    let mut tap = Tap::new(DEVICE, &policy, &ours, STAMP);
+    let outcome = drive::tap(&mut tap, &mut band, &mut sam, &mut notes).unwrap();
+    let Outcome::Uncertain(pending) = outcome else { panic!() };
+    band.retap();
+    let mut tap = Tap::new(DEVICE, &policy, &Purchase { amount: 3 }, STAMP);
+    let outcome = drive::tap(&mut tap, &mut band, &mut sam, &mut notes).unwrap();
+    assert!(matches!(outcome, Outcome::Paid(_)));
+    band.retap();
+    // Instead of that later purchase, something of the issuer's own, numbered by a counter of its own.
+    let own = world::by_hand::bytes("0001 000000 00000000 11 300089000340 20261122 150000 9000");
+    let mut card = Liar { band, lies: vec![(2, Some(own))], commands: 0, answer: Vec::new() };
+    let mut recovery = Recovery::new(AID_JTT_978_EP, pending);
+    let recovered = drive::recover(&mut recovery, &mut card, &mut sam).unwrap();
+    assert!(matches!(recovered, Recovered::Paid(receipt) if receipt.tac.is_none()), "{recovered:?}");
+}
+
+#[test]
 fn misuse_leaves_the_engine_as_it_was() {
     let policy = Policy::default();
     let service = Purchase { amount: 1 };

@@ -212,8 +212,10 @@ impl Recovery {
         let Ok(record) = record else {
             return Ok(self.done(Recovered::Unknown(Some(Fault::Malformed { during }))));
         };
-        if record.tti().is_offline() != transaction.tti.is_offline() || record.seq() > transaction.seq_after()
-        {
+        // Which counter numbers a type that is not known is not known either.
+        let same_counter =
+            record.tti().name().is_some() && record.tti().is_offline() == transaction.tti.is_offline();
+        if !same_counter || record.seq() > transaction.seq_after() {
             return match number.checked_add(1) {
                 Some(next) => self.read_log(next, proof, out),
                 None => Ok(self.done(Recovered::Unknown(None))),
