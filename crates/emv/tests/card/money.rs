@@ -157,3 +157,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_script_of_an_earlier_tap_fails_in_a_later_one() {
+    let mut band = Band::issued();
+    let reader = online(400);
+    let answer = band.tap(&reader).unwrap();
+    let top_up = |_: &_| Decision::approve().with_script(Script::TopUp(yuan(100)));
+    let response = authorise(&field_55(&answer, &reader), &mut keys(), top_up).1.unwrap();
+    let script = commands(&response)[0].clone();
+    assert_eq!(band.send(&script).1, 0x9000);
+    assert_eq!(band.balance(), 60_000);
+    let payment = band.tap(&Reader::of(yuan(200))).unwrap();
+    band.read_all(&payment).unwrap();
+    assert_eq!(band.send(&script).1, 0x6985, "after an approval");
+    assert_eq!(band.tap(&reader).unwrap().kind(), "ARQC");
+    assert_eq!(band.send(&script).1, 0x6988, "under another cryptogram");
+    band.power_on();
+    band.select();
+    assert_eq!(band.send(&script).1, 0x6988);
+    assert_eq!(band.balance(), 40_000);
+}
