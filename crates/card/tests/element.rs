@@ -33,6 +33,15 @@ fn the_previous_application_is_deselected_before_the_next_is_selected() {
 }
 
 #[test]
+fn control_parameters_come_in_the_fci() {
+    // As pySim selects an application, a security domain among them.
+    let mut band = Band::new(entries());
+    let select = |p2| [0x00, 0xA4, 0x04, p2, 5, 0xF0, b'A', b'P', b'P', b'1', 0];
+    assert_eq!(band.send(&select(0x04)), (b"FCI1".to_vec(), 0x9000));
+    assert_eq!(band.send(&select(0x0C)), (vec![], 0x9000));
+}
+
+#[test]
 fn selecting_the_same_application_again_ends_its_session() {
     let mut band = Band::new(entries());
     band.select(b"\xF0APP1");
@@ -51,7 +60,7 @@ fn a_select_that_fails_leaves_the_application_selected() {
     assert_eq!(band.select(b"\xF0NONE"), (vec![], 0x6A82));
     assert_eq!(band.select(b"0123456789ABCDEFG"), (vec![], 0x6A82), "17 bytes are no name");
     assert_eq!(band.send(&[0x00, 0xA4, 0x04, 0x01, 4, 0xF0, b'A', b'P', b'P']), (vec![], 0x6A86));
-    assert_eq!(band.send(&[0x00, 0xA4, 0x04, 0x04, 4, 0xF0, b'A', b'P', b'P']), (vec![], 0x6A86));
+    assert_eq!(band.send(&[0x00, 0xA4, 0x04, 0x08, 4, 0xF0, b'A', b'P', b'P']), (vec![], 0x6A86));
     assert_eq!(band.send(&[0x04, 0xA4, 0x04, 0x00, 4, 0xF0, b'A', b'P', b'P']), (vec![], 0x6882));
     assert_eq!(band.send(&[0x80, 0x12, 0, 0, 1]), (vec![0x55], 0x9000), "nothing happened to its session");
     assert_eq!(*band.log.borrow(), ["process 1 12"]);

@@ -14,6 +14,8 @@ use crate::module::Action;
 const FIRST: u8 = 0x00;
 /// P2: the next occurrence after the application selected now.
 const NEXT: u8 = 0x02;
+/// P2: the control parameters are wanted; they come in the FCI, as everything does. UICC tools select every application so.
+const FCP: u8 = 0x04;
 /// P2: no answer data wanted.
 const NO_DATA: u8 = 0x0C;
 
@@ -33,7 +35,7 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
             NEXT => current.map(|current| current.instance),
             _ => return Err(Sw::WRONG_P1P2),
         };
-        if !matches!(command.p2() & NO_DATA, 0 | NO_DATA) {
+        if !matches!(command.p2() & NO_DATA, 0 | FCP | NO_DATA) {
             return Err(Sw::WRONG_P1P2);
         }
         let name = command.data();
