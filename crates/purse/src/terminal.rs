@@ -112,7 +112,8 @@ pub enum Outcome {
     Disputed(Receipt),
     /// The card was not charged, because this terminal does not take it.
     Refused(Refusal),
-    /// The debit was sent and its answer is missing: run [`Recovery`] with this.
+    /// The debit was sent and its answer is missing: run [`Recovery`] with this before the same card is charged again, for
+    /// its log tells two payments apart by terminal, amount and second only.
     Uncertain(Pending),
     /// The card was not charged, because something failed.
     Failed(Fault),

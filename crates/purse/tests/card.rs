@@ -130,6 +130,74 @@ fn a_second_initialisation_replaces_or_is_refused_by_profile() {
 }
 
 #[test]
+fn le_may_be_missing_or_wrong() {
+    let mut band = selected();
+    band.expect("805C0002", "00001388 9000");
+    band.expect("805C000200", "00001388 9000");
+    band.expect("805C000210", "00001388 9000");
+    band.expect("805C000202", "0000 6102");
+    band.expect("00C0000002", "1388 9000");
+    assert_eq!(band.ok("00B0950000").len(), 30);
+    assert_eq!(band.ok("00B09500").len(), 30);
+    assert_eq!(band.ok("00B201D000").len(), 128);
+    assert_eq!(band.ok("00B202D0").len(), 128);
+    for le in ["", "00", "10"] {
+        let answer = band.ok(&format!("805001020B0100000001{TERMINAL}{le}"));
+        assert_eq!(answer.len(), 15);
+        let debit = debit(&answer, 6, 1);
+        assert_eq!(band.ok(&format!("{}{le}", &debit[..debit.len() - 2])).len(), 8);
+        let answer = band.ok(&format!("805003020B0100000000{TERMINAL}{le}"));
+        band.expect(&format!("80DC00F001 05{le}"), "9000");
+        let composite = world::by_hand::debit(&answer, 9, 0);
+        assert_eq!(band.ok(&format!("{}{le}", &composite[..composite.len() - 2])).len(), 8);
+        let answer = band.ok(&format!("805000020B0100000001{TERMINAL}{le}"));
+        let credit = credit(&answer, 1);
+        assert_eq!(band.ok(&format!("{}{le}", &credit[..credit.len() - 2])).len(), 4);
+    }
+    band.expect("805C000204", "00001388 9000");
+}
+
+#[test]
+fn get_response_of_t0_does_not_end_the_session() {
+    let mut band = issued();
+    band.into_contacts();
+    let select = band.send(&bytes("00A4040008A000000632010105"));
+    assert_eq!(select, [0x61, 0x34]);
+    assert_eq!(band.ok("00C0000034").len(), 0x34);
+    band.expect("805C000200", "6C04");
+    band.expect("805C000204", "00001388 9000");
+    band.expect("00B0950000", "6C1E");
+    assert_eq!(band.ok("00B095001E").len(), 30);
+    band.expect(&format!("805003020B0100000001{TERMINAL}"), "610F");
+    let answer = band.ok("00C000000F");
+    band.expect("80DC00F00105", "9000");
+    let debit = debit(&answer, 9, 1);
+    band.expect(&debit[..debit.len() - 2], "6108");
+    let debited = band.ok("00C0000008");
+    band.expect("805A000902042D", "6108");
+    assert_eq!(band.ok("00C0000008"), [&debited[4..], &debited[..4]].concat());
+    band.expect("805C000204", "00001387 9000");
+    band.expect("00B201C417", &format!("042D 000000 00000001 09 {TERMINAL} {DATE_TIME} 9000"));
+}
+
+#[test]
+fn a_purchase_on_another_logical_channel() {
+    let mut band = issued();
+    band.expect("0070000001", "01 9000");
+    band.ok("01A4040008A00000063201010500");
+    band.expect("815C000204", "00001388 9000");
+    assert_eq!(band.ok("01B095001E").len(), 30);
+    assert_eq!(band.ok("01B201D080").len(), 128);
+    let answer = band.ok(&format!("815003020B0100000001{TERMINAL}0F"));
+    band.expect("81DC00F00105", "9000");
+    // The basic channel, where the domain is selected, is another session.
+    band.expect("805C000204", "6D00");
+    let debit = debit(&answer, 9, 1);
+    band.ok(&format!("81{}", &debit[2..]));
+    band.expect("815C000204", "00001387 9000");
+}
+
+#[test]
 fn replays_are_refused() {
     let mut band = selected();
     let answer = init(&mut band, 6, 10);

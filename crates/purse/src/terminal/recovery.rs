@@ -24,7 +24,8 @@ const SFI_LOG: u8 = 0x18;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recovered {
-    /// It happened. For a load the receipt holds the TAC for the host.
+    /// It happened. For a load the receipt holds the TAC for the host. Without [`Mac2::Verified`] only the card says so,
+    /// until the host has checked the TAC.
     Paid(Receipt),
     /// It did not happen, and cannot any more.
     NotPaid,

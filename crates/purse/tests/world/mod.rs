@@ -294,6 +294,16 @@ impl<M: Memory> Band<M> {
         self.element = Some(element);
     }
 
+    /// The same behind contacts that speak T=0.
+    pub fn into_contacts(&mut self) {
+        let memory = self.remove();
+        let options = huiwan_card::Options::DEFAULT.with_t0(true);
+        let mut element =
+            Element::new(self.modules, StaticDirectory(self.entries), memory).with_options(options);
+        element.power_on(Interface::Contact, &mut Environment { random: &mut self.random, now: None });
+        self.element = Some(element);
+    }
+
     /// Takes the power away.
     pub fn remove(&mut self) -> M {
         self.element.take().unwrap().into_memory()
