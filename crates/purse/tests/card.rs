@@ -160,7 +160,7 @@ fn le_may_be_missing_or_wrong() {
 #[test]
 fn get_response_of_t0_does_not_end_the_session() {
     let mut band = issued();
-    band.into_contacts();
+    band.put_on_contacts();
     let select = band.send(&bytes("00A4040008A000000632010105"));
     assert_eq!(select, [0x61, 0x34]);
     assert_eq!(band.ok("00C0000034").len(), 0x34);

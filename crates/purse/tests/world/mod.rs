@@ -295,7 +295,7 @@ impl<M: Memory> Band<M> {
     }
 
     /// The same behind contacts that speak T=0.
-    pub fn into_contacts(&mut self) {
+    pub fn put_on_contacts(&mut self) {
         let memory = self.remove();
         let options = huiwan_card::Options::DEFAULT.with_t0(true);
         let mut element =
