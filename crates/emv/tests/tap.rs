@@ -267,11 +267,14 @@ fn wearer_verified_by_the_band_needs_no_pin() {
     band.element.set_wearer_verified(true);
     let outcome = tap_at(&mut band, Ttq([0x26, 0x00, 0x80, 0x80]), 100, yuan(400));
     assert_eq!((outcome.verdict, outcome.cvm), (Verdict::OnlineRequest, Cvm::OnlinePin));
-    // Offline without a signature over the CTQ, the band's word isn't enough.
+    // Without a signature over the CTQ the band's word isn't enough offline: the issuer judges.
     band.element.set_wearer_verified(true);
     let outcome = tap_at(&mut band, Ttq([0x26, 0x00, 0xC0, 0x00]), 100, yuan(200));
-    assert_eq!((outcome.verdict, outcome.oda), (Verdict::Declined, Oda::Passed));
-    assert!(outcome.tvr.cvm_failed());
+    assert_eq!((outcome.verdict, outcome.cvm), (Verdict::OnlineRequest, Cvm::Device));
+    // Where none is required, it is not needed.
+    band.element.set_wearer_verified(true);
+    let outcome = tap_at(&mut band, Ttq([0x26, 0x00, 0xC0, 0x00]), 100, yuan(20));
+    assert_eq!((outcome.verdict, outcome.cvm), (Verdict::Approved, Cvm::None));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! ```text
 //! refused before anything: no CVM both sides can do, or contact preferred            → 6985
 //! declined:  blocked · foreign currency refused · offline-only terminal and a check fails or the money does not suffice
-//! online:    terminal wants it · online PIN · foreign currency · new card · PIN tries · the money does not suffice
+//! online:    terminal wants it · online PIN · device verification a signature cannot prove · foreign currency · new card · PIN tries · the money does not suffice
 //! approved:  the low-value mode covers the amount                                     → debit with the last record
 //! ```
 
@@ -94,7 +94,7 @@ pub fn decide(request: &Request, state: &State) -> Decision {
     let Request { ttq, amount, .. } = *request;
     let card = state.processes;
     let matched = request.currency == state.currency;
-    let ctq = Ctq::default().with_cdcvm_performed(state.wearer_verified && ttq.cdcvm());
+    let ctq = Ctq::default().with_cdcvm_performed(device_counts(request, state));
     let declined = Decision::Answer { result: Cryptogram::Aac, ctq, debit: None };
 
     if state.blocked || (!matched && card.refuse_mismatched()) {
@@ -107,8 +107,10 @@ pub fn decide(request: &Request, state: &State) -> Decision {
         return declined;
     }
     // The verification method comes first: a terminal that cannot do any is sent to the contact interface.
-    let (ctq, pin_online) = match verification(request, state, matched) {
+    // An approval proves the device's verification only by fDDA version 01, which signs the CTQ; else the issuer judges it.
+    let (ctq, needs_issuer) = match verification(request, state, matched) {
         Verification::None => (ctq, false),
+        Verification::Device => (ctq, !ttq.fdda_v01()),
         Verification::OnlinePin => (ctq.with_online_pin(true), true),
         Verification::Signature => (ctq.with_signature(true), false),
         Verification::Impossible => return Decision::Refuse(Sw::CONDITIONS_NOT_SATISFIED),
@@ -124,7 +126,7 @@ pub fn decide(request: &Request, state: &State) -> Decision {
     if card.prepaid() && amount == Amount::ZERO {
         return declined;
     }
-    if pin_online
+    if needs_issuer
         || ttq.online_cryptogram_required()
         || (!matched && !card.offline_mismatched())
         || (!ttq.offline_only() && (new_card || pin_exceeded))
@@ -139,27 +141,40 @@ pub fn decide(request: &Request, state: &State) -> Decision {
         pay_foreign(state)
     };
     match debit {
-        Some(debit) => Decision::Answer { result: Cryptogram::Tc, ctq, debit: Some(debit) },
+        Some(debit) => {
+            let ctq = ctq.with_cdcvm_performed(ctq.cdcvm_performed() && ttq.fdda_v01());
+            Decision::Answer { result: Cryptogram::Tc, ctq, debit: Some(debit) }
+        }
         None => online,
     }
 }
 
 enum Verification {
     None,
+    Device,
     OnlinePin,
     Signature,
     Impossible,
 }
 
-/// The verification method, when one is needed; one the device already did counts if the terminal accepts such.
+/// Whether what the device verified counts: the terminal takes it, and either a signature or the issuer can vouch for it.
+const fn device_counts(request: &Request, state: &State) -> bool {
+    let ttq = request.ttq;
+    state.wearer_verified && ttq.cdcvm() && (ttq.fdda_v01() || !ttq.offline_only())
+}
+
+/// The verification method, when one is needed; one the device already did comes first.
 fn verification(request: &Request, state: &State, matched: bool) -> Verification {
     let Request { ttq, amount, .. } = *request;
     let card = state.processes;
     let needed = ttq.cvm_required()
         || (matched && state.cvm_limit.is_some_and(|limit| amount > limit))
         || (!matched && card.cvm_mismatched());
-    if !needed || (state.wearer_verified && ttq.cdcvm()) {
+    if !needed {
         return Verification::None;
+    }
+    if device_counts(request, state) {
+        return Verification::Device;
     }
     let online_pin = if matched { card.online_pin_matched() } else { card.online_pin_mismatched() };
     if online_pin && ttq.online_pin() && !ttq.offline_only() {

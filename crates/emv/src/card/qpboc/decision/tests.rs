@@ -52,7 +52,12 @@ proptest! {
                 }
                 prop_assert!(!ctq.online_pin() || request.ttq.online_pin());
                 prop_assert!(!ctq.signature() || (request.ttq.signature() && card.signature()));
-                prop_assert_eq!(ctq.cdcvm_performed(), state.wearer_verified && request.ttq.cdcvm());
+                let taken = state.wearer_verified && request.ttq.cdcvm();
+                let proven = result == Cryptogram::Arqc || request.ttq.fdda_v01();
+                prop_assert!(taken || !ctq.cdcvm_performed());
+                if result != Cryptogram::Aac {
+                    prop_assert_eq!(ctq.cdcvm_performed(), taken && proven);
+                }
                 if state.blocked {
                     prop_assert_eq!(result, Cryptogram::Aac);
                 }
