@@ -447,7 +447,10 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
         let entry = self
             .directory
             .entry(&mut self.memory, selected.instance)
-            .map_err(|_| Sw::CONDITIONS_NOT_SATISFIED)?;
+            .ok()
+            // Locking it, or the card, holds at once: also for a session that another channel had begun before.
+            .filter(|entry| entry.selectable)
+            .ok_or(Sw::CONDITIONS_NOT_SATISFIED)?;
         let frame = Frame::new(Callee::of(&entry), 0..len, len);
         self.frames.push(frame).map_err(|_| Sw::UNKNOWN)?;
         let action = self.top(env, None);

@@ -522,6 +522,22 @@ fn lock_and_unlock_an_application() {
 }
 
 #[test]
+fn locking_reaches_a_session_on_another_channel() {
+    session(|card, session| {
+        assert_eq!(sw(card, session, &install_toy(&TOY_AID, &hex("C900"))), 0x9000);
+        assert_eq!(card.sw(&hex("0070000001")), 0x9000);
+        assert_eq!(card.sw(&apdu([0x01, 0xA4, 0x04, 0x00], &TOY_AID)), 0x9000);
+        assert_eq!(card.sw(&hex("8110000200")), 0x9000);
+        assert_eq!(sw(card, session, &apdu([0x80, 0xF0, 0x40, 0x80], &TOY_AID)), 0x9000);
+        assert_eq!(card.sw(&hex("8110000200")), 0x6985, "application locked");
+        assert_eq!(sw(card, session, &apdu([0x80, 0xF0, 0x40, 0x00], &TOY_AID)), 0x9000);
+        assert_eq!(card.sw(&hex("8110000200")), 0x9000);
+        assert_eq!(sw(card, session, &hex("80F080FF00")), 0x9000);
+        assert_eq!(card.sw(&hex("8110000200")), 0x6985, "card terminated");
+    });
+}
+
+#[test]
 fn card_life_cycle() {
     session(|card, session| {
         assert_eq!(sw(card, session, &install_toy(&TOY_AID, &hex("C900"))), 0x9000);
