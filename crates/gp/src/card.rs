@@ -18,6 +18,7 @@ mod objects;
 mod put_key;
 mod registry;
 mod select;
+mod serve;
 mod set_status;
 mod store_data;
 

@@ -244,6 +244,80 @@ fn install_select_personalise_delete() {
     });
 }
 
+/// SELECT, INITIALIZE UPDATE, EXTERNAL AUTHENTICATE, STORE DATA: an application is personalised on a channel of its own. [CPS 4.3]
+#[test]
+fn channel_opened_on_an_application() {
+    for level in [Level::Authenticated, Level::CMac, Level::CMacCEnc, Level::All] {
+        session(|card, session| {
+            assert_eq!(sw(card, session, &install_toy(&TOY_AID, &[])), 0x9000);
+            assert_eq!(card.sw(&select(&TOY_AID)), 0x9000);
+            // The session of the domain ended when the application was selected.
+            assert_eq!(card.sw(&apdu([0x80, 0xE2, 0x80, 0x00], &hex("010101AA"))), 0x6982);
+            let mut session = open(card, 0, &test_keys(), level);
+            assert_eq!(
+                sw(card, &mut session, &apdu([0x80, 0xE2, 0x00, 0x00], &hex("010101AA010202"))),
+                0x9000
+            );
+            assert_eq!(sw(card, &mut session, &apdu([0x80, 0xE2, 0x80, 0x01], &hex("BBCC010301DD"))), 0x9000);
+            // A second sequence begins with block 0, and the application may refuse.
+            assert_eq!(sw(card, &mut session, &apdu([0x80, 0xE2, 0x80, 0x02], &hex("010101AA"))), 0x6A86);
+            assert_eq!(sw(card, &mut session, &apdu([0x80, 0xE2, 0x80, 0x00], &hex("DEAD01AA"))), 0x6A80);
+            assert_eq!(sw(card, &mut session, &apdu([0x80, 0xE2, 0x80, 0x00], &hex("010401EE"))), 0x9000);
+            // What is not the domain's business goes back to the application, with its protection.
+            let protection = level.protection();
+            let told = [
+                protection.authenticated,
+                protection.c_mac,
+                protection.c_enc,
+                protection.r_mac,
+                protection.r_enc,
+            ];
+            if level == Level::Authenticated {
+                // Nothing marks the command as one of the channel, so the application keeps it.
+                assert_eq!(run(card, &mut session, &hex("8012000002112200")).0[0], 0);
+            } else {
+                let (data, sw) = run(card, &mut session, &hex("8012000002112200"));
+                assert_eq!(sw, 0x9000);
+                assert_eq!(data, [told.map(u8::from).as_slice(), &[0x11, 0x22]].concat());
+                // The content of the card is not managed on such a channel: the application gets the command.
+                for command in [
+                    install_toy(&hex("F00102030401FF"), &[]),
+                    apdu([0x80, 0xE4, 0x00, 0x00], &hex("4F07F0010203040101")),
+                    apdu([0x80, 0xF2, 0x40, 0x02], &hex("4F00")),
+                    apdu([0x80, 0xF0, 0x80, 0x7F], &hex("A000000151000000")),
+                    put_key(0, 0x31, [&[1; 16], &[2; 16], &[3; 16]], &TEST_KEY),
+                ] {
+                    assert_eq!(run(card, &mut session, &command), (vec![], 0x6D00));
+                }
+            }
+            for (object, value) in
+                [(0x0101, "AA9000"), (0x0102, "BBCC9000"), (0x0103, "DD9000"), (0x0104, "EE9000")]
+            {
+                assert_eq!(read_toy(card, object), hex(value), "{level:?}");
+            }
+            // And that ended with the selection.
+            assert_eq!(card.sw(&apdu([0x80, 0xE2, 0x80, 0x00], &hex("010101AA"))), 0x6982);
+        });
+    }
+}
+
+/// The pseudo-random challenge is made for the application the channel is opened on. [GPC E.4.2.3, AmdD 6.2.2.1]
+#[test]
+fn challenge_names_the_application() {
+    session(|card, session| {
+        assert_eq!(sw(card, session, &install_toy(&TOY_AID, &[])), 0x9000);
+        for (aid, counter) in [(&TOY_AID[..], 2), (&hex("A000000151000000")[..], 3)] {
+            assert_eq!(card.sw(&select(aid)), 0x9000);
+            let answer = card.send(&hex("8050000008010203040506070800"));
+            let mut context = vec![0; 11];
+            context.extend([0x02, 0x00, 0x00, 0x40, 0x01, 0, 0, counter]);
+            context.extend(aid);
+            let expected = huiwan_crypto::mac::cmac(&Aes::new(&TEST_KEY).unwrap(), &[&context]);
+            assert_eq!(answer[13..21], expected[..8]);
+        }
+    });
+}
+
 #[test]
 fn long_grouping_arrives_whole() {
     session(|card, session| {

@@ -157,6 +157,9 @@ impl CardManager<'_> {
         }
         let mut buffer = Zeroizing::new([0; DATA_MAX]);
         let plain = x.session.unwrap(command, &mut *buffer)?;
+        if let Some(application) = x.cx.served {
+            return self.serve(x, application, &plain);
+        }
         if plain.ins() != get_status::INS {
             x.progress.listing = 0;
         }
@@ -201,6 +204,9 @@ impl CardManager<'_> {
     ) -> Result<Done, Sw> {
         let mut buffer = Zeroizing::new([0; DATA_MAX]);
         let plain = x.session.reopen(command, &mut *buffer)?;
+        if x.cx.served.is_some() {
+            return self.serve_again(x, &plain, result);
+        }
         match plain.ins() {
             install::INS => self.installed(x, &plain, result),
             store_data::INS => self.personalised(x, &plain, result),

@@ -87,7 +87,7 @@ impl Memory for MapMemory {
 
 /// An application that keeps its installation parameters (object 1) and every data grouping (object = identifier).
 ///
-/// INS 10 reads object P1P2; the handshake of a secure channel goes to its domain. Grouping DEAD is refused with 6A80; uninstallation is refused while object BEEF exists; parameters `FF`
+/// INS 10 reads object P1P2; INS 12 tells what protected it and echoes its data; its domain serves its secure channel. Grouping DEAD is refused with 6A80; uninstallation is refused while object BEEF exists; parameters `FF`
 /// refuse installation with 6985.
 pub struct Toy;
 
@@ -110,8 +110,15 @@ impl Module for Toy {
     }
 
     fn process(&self, cx: &mut Context<'_>, command: &Command<'_>, reply: &mut ResponseWriter<'_>) -> Action {
-        if matches!(command.ins(), 0x50 | 0x82) {
+        let protected = command.cla() & 0x04 != 0;
+        if !cx.protection.authenticated && (protected || matches!(command.ins(), 0x50 | 0x82 | 0xE2)) {
             return Action::ToSecurityDomain;
+        }
+        if command.ins() == 0x12 {
+            let p = cx.protection;
+            let told = [p.authenticated, p.c_mac, p.c_enc, p.r_mac, p.r_enc].map(u8::from);
+            let written = reply.push(&told).and_then(|()| reply.push(command.data()));
+            return Action::Reply(written.err().unwrap_or(Sw::OK));
         }
         if command.ins() != 0x10 {
             return Action::Reply(Sw::INS_NOT_SUPPORTED);
