@@ -301,23 +301,6 @@ fn channel_opened_on_an_application() {
     }
 }
 
-/// The pseudo-random challenge is made for the application the channel is opened on. [GPC E.4.2.3, AmdD 6.2.2.1]
-#[test]
-fn challenge_names_the_application() {
-    session(|card, session| {
-        assert_eq!(sw(card, session, &install_toy(&TOY_AID, &[])), 0x9000);
-        for (aid, counter) in [(&TOY_AID[..], 2), (&hex("A000000151000000")[..], 3)] {
-            assert_eq!(card.sw(&select(aid)), 0x9000);
-            let answer = card.send(&hex("8050000008010203040506070800"));
-            let mut context = vec![0; 11];
-            context.extend([0x02, 0x00, 0x00, 0x40, 0x01, 0, 0, counter]);
-            context.extend(aid);
-            let expected = huiwan_crypto::mac::cmac(&Aes::new(&TEST_KEY).unwrap(), &[&context]);
-            assert_eq!(answer[13..21], expected[..8]);
-        }
-    });
-}
-
 #[test]
 fn long_grouping_arrives_whole() {
     session(|card, session| {
