@@ -390,3 +390,25 @@ fn any_card_brings_every_task_to_an_end() {
         }
     }
 }
+
+#[test]
+fn refused_and_broken_handshakes_leave_no_session_in_the_key_store() {
+    // The store holds two sessions: a third attempt would find it full.
+    let mut factory = Factory::TEST;
+    factory.state = huiwan_gp::life_cycle::CardState::Secured;
+    with_card(&PROFILE, new_memory(&factory), |card| {
+        let (mut store, mut manager) = (store(), Manager::new());
+        for _ in 0..3 {
+            let (stage, kind, _) =
+                fault(card, &mut store, &mut manager, open_job(TEST, 0, Level::Authenticated));
+            assert_eq!((stage, kind), (Stage::ExternalAuthenticate, FaultKind::Status(Sw::new(0x6985))));
+            assert!(manager.channel().is_none());
+        }
+        for _ in 0..3 {
+            let job = open_job(TEST, 0, Level::CMac);
+            let (outcome, _) = run_until(card, &mut store, &mut manager, job, Some(2));
+            assert!(matches!(outcome, Outcome::Fault(fault) if fault.kind == FaultKind::CardLost));
+        }
+        run_job(card, &mut store, &mut manager, open_job(TEST, 0, Level::All));
+    });
+}

@@ -187,6 +187,8 @@ pub(super) enum Todo {
     Export { key: KeyRef, version: u8 },
     /// Forget the session.
     Close(SessionId),
+    /// Forget the session, then the task is over with this fault.
+    CloseAndFail(SessionId, Fault),
     /// Tell the caller.
     Answer(usize, Sw),
     /// Tell the caller.
@@ -262,7 +264,7 @@ impl<'j> Manager<'j> {
         self
     }
 
-    /// The open channel.
+    /// The open channel; towards the end of a handshake the one that is being opened.
     #[must_use]
     pub const fn channel(&self) -> Option<&Channel> {
         self.channel.as_ref()
@@ -343,6 +345,10 @@ impl<'j> Manager<'j> {
             }
             (Todo::Close(session), _) => {
                 self.phase = Phase::Asked;
+                Step::Key(KeyRequest::Close(session))
+            }
+            (Todo::CloseAndFail(session, fault), _) => {
+                self.phase = Phase::Ending(Outcome::Fault(fault));
                 Step::Key(KeyRequest::Close(session))
             }
             (Todo::Encrypt(len), Some(channel)) => {

@@ -92,24 +92,26 @@ impl Opening {
                 State::Verifying(aid, answer),
                 Event::Key(KeyAnswer::Opened { session, external_authenticate }),
             ) => {
-                self.state = State::Authenticating(Channel {
+                let open = Channel {
                     session,
                     level: self.request.level,
                     key_version: answer.key_version,
                     aid,
                     key_diversification: answer.key_diversification,
-                });
+                };
+                self.state = State::Authenticating(open);
+                // Known from here on, so that the key store hears of its end whatever happens to the card.
+                *channel = Some(open);
                 copy(&external_authenticate, out).map(|sent| Todo::Bare(sent.len())).ok_or(too_long(stage))
             }
             (State::Verifying(..), Event::Key(KeyAnswer::Refused(error))) => {
                 Err(Fault { stage, kind: FaultKind::Key(error) })
             }
-            (State::Authenticating(open), Event::Response(response)) if response.sw().is_ok() => {
-                *channel = Some(open);
-                Ok(Todo::Done)
-            }
-            (State::Authenticating(_), Event::Response(response)) => {
-                Err(Fault { stage, kind: FaultKind::Status(response.sw()) })
+            (State::Authenticating(_), Event::Response(response)) if response.sw().is_ok() => Ok(Todo::Done),
+            (State::Authenticating(refused), Event::Response(response)) => {
+                *channel = None;
+                let fault = Fault { stage, kind: FaultKind::Status(response.sw()) };
+                Ok(Todo::CloseAndFail(refused.session, fault))
             }
             _ => Err(Fault { stage, kind: FaultKind::Malformed("key store answer") }),
         }
