@@ -71,9 +71,13 @@ impl<'a> Unpack<'a> {
     /// Three bytes, as overdraft limits are written.
     #[inline]
     pub(crate) fn u24(&mut self) -> u32 {
-        let [a, b, c] = self.take();
-        u32::from_be_bytes([0, a, b, c])
+        from_u24(self.take())
     }
+}
+
+/// The overdraft limit that three bytes mean.
+pub(crate) const fn from_u24([a, b, c]: [u8; 3]) -> u32 {
+    u32::from_be_bytes([0, a, b, c])
 }
 
 /// The three-byte form of an overdraft limit; a larger value does not occur, because none is ever accepted.

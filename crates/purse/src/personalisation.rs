@@ -19,7 +19,7 @@ use huiwan_tlv::{Full, dgi};
 
 use crate::command::WrongLength;
 use crate::keys::{KeyKind, KeyValue};
-use crate::pack::{Pack, Unpack, u24};
+use crate::pack::{Pack, Unpack};
 use crate::transit::{holder::Holder, management::Management, public_info::PublicInfo};
 use huiwan_crypto::Secret;
 use huiwan_tlv::At;
@@ -96,8 +96,8 @@ pub struct PurseData {
     pub online_seq: u16,
     /// Offline counter.
     pub offline_seq: u16,
-    /// Overdraft limit, fen, three bytes.
-    pub overdraft: u32,
+    /// Overdraft limit, fen, big endian: three bytes, so that a limit no card can hold cannot be asked for.
+    pub overdraft: [u8; 3],
     /// Upper limit of the balance, fen.
     pub upper_limit: u32,
 }
@@ -119,7 +119,7 @@ impl PurseData {
             balance: fields.u32(),
             online_seq: fields.u16(),
             offline_seq: fields.u16(),
-            overdraft: fields.u24(),
+            overdraft: fields.take(),
             upper_limit: fields.u32(),
         })
     }
@@ -131,7 +131,7 @@ impl PurseData {
             .put(self.balance.to_be_bytes())
             .put(self.online_seq.to_be_bytes())
             .put(self.offline_seq.to_be_bytes())
-            .put(u24(self.overdraft))
+            .put(self.overdraft)
             .put(self.upper_limit.to_be_bytes())
             .finish()
     }

@@ -474,7 +474,7 @@ fn settlement_file_errors_name_their_place() {
 
 #[test]
 fn overdraft_counts_as_available() {
-    let purse = PurseData { balance: 800, overdraft: 1000, ..FULL_PURSE };
+    let purse = PurseData { balance: 800, overdraft: [0x00, 0x03, 0xE8], ..FULL_PURSE };
     let mut band = world::issued_with(Profile::JTT_978, purse);
     band.select();
     band.expect("805C000204", "00000320 9000");

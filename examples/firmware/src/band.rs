@@ -125,7 +125,7 @@ impl Band<'_> {
                 balance: 5_000,
                 online_seq: 0,
                 offline_seq: 0,
-                overdraft: 0,
+                overdraft: [0; 3],
                 upper_limit: 100_000,
             },
             version: None,

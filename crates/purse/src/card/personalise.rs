@@ -8,6 +8,7 @@ use huiwan_crypto::Suite;
 use super::Purse;
 use super::objects::{self, CardKey, PurseState};
 use crate::keys;
+use crate::pack::from_u24;
 use crate::personalisation::{Grouping, KeyData, PurseData};
 use crate::transit::{holder::Holder, management::Management, public_info::PublicInfo};
 
@@ -27,7 +28,7 @@ impl<S: Suite> Purse<S> {
                     balance: purse.balance,
                     online_seq: purse.online_seq,
                     offline_seq: purse.offline_seq,
-                    overdraft: purse.overdraft,
+                    overdraft: from_u24(purse.overdraft),
                 };
                 let mut buffer = [0; 32];
                 let mut batch = Batch::new(&mut buffer);

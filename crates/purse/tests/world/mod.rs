@@ -109,7 +109,7 @@ pub fn groupings(purse: PurseData) -> Vec<(u16, Vec<u8>)> {
 }
 
 pub const FULL_PURSE: PurseData =
-    PurseData { balance: 5000, online_seq: 7, offline_seq: 0x042C, overdraft: 0, upper_limit: 100_000 };
+    PurseData { balance: 5000, online_seq: 7, offline_seq: 0x042C, overdraft: [0; 3], upper_limit: 100_000 };
 
 /// A memory in which a commit can be cut: before it (nothing is written) or after it (nobody hears of it).
 #[derive(Debug, Clone, Default)]
