@@ -281,6 +281,8 @@ fn channel_opened_on_an_application() {
                 assert_eq!(data, [told.map(u8::from).as_slice(), &[0x11, 0x22]].concat());
                 // The content of the card is not managed on such a channel: the application gets the command.
                 for command in [
+                    // APPEND RECORD has the number of STORE DATA.
+                    apdu([0x00, 0xE2, 0x80, 0x00], &hex("010101BB")),
                     install_toy(&hex("F00102030401FF"), &[]),
                     apdu([0x80, 0xE4, 0x00, 0x00], &hex("4F07F0010203040101")),
                     apdu([0x80, 0xF2, 0x40, 0x02], &hex("4F00")),

@@ -22,7 +22,7 @@ impl CardManager<'_> {
         if !x.session.is_open() {
             return Err(Sw::SECURITY_STATUS);
         }
-        if plain.ins() != store_data::INS {
+        if !is_store_data(plain) {
             x.progress.end_personalisation();
             let len = plain.write(x.cx.scratch).map_err(|_| Sw::WRONG_LENGTH)?.len();
             let protection = x.session.protection();
@@ -43,10 +43,15 @@ impl CardManager<'_> {
         plain: &Command<'_>,
         result: Sw,
     ) -> Result<Done, Sw> {
-        match plain.ins() {
-            store_data::INS => self.personalised(x, plain, result),
+        match result {
+            _ if is_store_data(plain) => self.personalised(x, plain, result),
             _ if result.is_ok() || result.is_warning() => Ok(Done::Reply(result)),
             _ => Err(result),
         }
     }
+}
+
+/// STORE DATA in a class of GlobalPlatform's: with an interindustry one INS E2 is APPEND RECORD, which is the application's.
+fn is_store_data(plain: &Command<'_>) -> bool {
+    plain.ins() == store_data::INS && matches!(plain.cla(), 0x80..=0x83 | 0xC0..=0xCF)
 }
