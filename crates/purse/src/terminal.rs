@@ -77,10 +77,9 @@ pub enum Input<'a> {
     Proceed,
 }
 
-/// What an engine wants.
+/// What an engine wants. Exhaustive on purpose: a step its driver does not know cannot be carried out.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-#[non_exhaustive]
 pub enum Step<'o> {
     /// Send this command; go on with `Response` or `CardLost`.
     Send(&'o [u8]),

@@ -81,10 +81,9 @@ pub enum Input {
     TimedOut,
 }
 
-/// What a session wants.
+/// What a session wants. Exhaustive on purpose: a step its driver does not know cannot be carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-#[non_exhaustive]
 pub enum Step {
     /// Ask the key provider; go on with `Key`.
     Key(KeyRequest),

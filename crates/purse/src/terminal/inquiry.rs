@@ -37,10 +37,9 @@ pub enum InquiryOutcome {
     Failed(Fault),
 }
 
-/// What the engine wants.
+/// What the engine wants. Exhaustive on purpose: a step its driver does not know cannot be carried out.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-#[non_exhaustive]
 #[expect(clippy::large_enum_variant, reason = "one value per inquiry, and there is no heap to put it")]
 pub enum InquiryStep<'o> {
     /// Send this command.

@@ -37,10 +37,9 @@ pub enum Recovered {
     Unknown(Option<Fault>),
 }
 
-/// What the engine wants.
+/// What the engine wants. Exhaustive on purpose: a step its driver does not know cannot be carried out.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-#[non_exhaustive]
 pub enum RecoveryStep<'o> {
     /// Send this command.
     Send(&'o [u8]),

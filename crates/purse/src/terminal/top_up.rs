@@ -55,10 +55,9 @@ pub enum TopUpOutcome {
     Uncertain(Pending),
 }
 
-/// What the engine wants.
+/// What the engine wants. Exhaustive on purpose: a step its driver does not know cannot be carried out.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-#[non_exhaustive]
 pub enum TopUpStep<'o> {
     /// Send this command.
     Send(&'o [u8]),
