@@ -167,6 +167,8 @@ fn personalisation_checks_what_it_stores() {
     assert_eq!(band.store(0x9103, &[0x6F, 0]), 0x6A80);
     assert_eq!(band.store(0x8205, &[1; 3]), 0x6A80);
     assert_eq!(band.store(0x9207, &[0x82]), 0x6A80);
+    assert_eq!(band.store(0x9207, &[0x9F, 0x10, 8, 7, 1, 1, 3, 0, 0, 0, 4]), 0x6A80, "SM4, which it has not");
+    assert_eq!(band.store(0x9207, &[0x9F, 0x10, 7, 7, 1, 1, 3, 0, 0, 0]), 0x6A80, "no algorithm");
     assert_eq!(band.store(0x0D01, &[0x9F, 0x36, 2, 0, 0]), 0x6A80, "the counter is the card's");
     assert_eq!(band.store(0x0D01, &[0x9F, 0x79, 5, 0, 0, 0, 0, 0]), 0x6A80);
     assert_eq!(band.store(0x0E01, &[0x9F, 0x79, 6, 0, 0, 0, 0, 0, 0]), 0x6A80, "changeable, so elsewhere");

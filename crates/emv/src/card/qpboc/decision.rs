@@ -49,7 +49,7 @@ pub struct State {
     pub total_upper_limit: Option<Amount>,
     /// Consecutive offline transactions in other currencies.
     pub foreign_count: u8,
-    /// 9F53, their limit.
+    /// 9F53, their limit; without one none is approved offline, since they cost the card no balance.
     pub foreign_limit: Option<u8>,
     /// The card has never been online.
     pub new_card: bool,
@@ -219,7 +219,7 @@ fn pay(amount: Amount, offline_only: bool, state: &State) -> Option<Debit> {
 
 /// Pays in another currency: only counted.
 fn pay_foreign(state: &State) -> Option<Debit> {
-    if state.foreign_limit.is_some_and(|limit| state.foreign_count >= limit) {
+    if state.foreign_limit.is_none_or(|limit| state.foreign_count >= limit) {
         return None;
     }
     let foreign_count = state.foreign_count.saturating_add(1);

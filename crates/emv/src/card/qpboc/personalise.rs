@@ -11,6 +11,8 @@ use zeroize::Zeroize;
 use super::{fci, objects, records, scripts};
 use crate::personalisation as dgi;
 
+const ISSUER_APPLICATION_DATA: Tag = Tag::new(0x9F10);
+
 /// Objects only the card itself writes.
 const CARDS_OWN: [u16; 3] = [objects::ATC, objects::LAST_ONLINE_ATC, objects::AVAILABLE];
 
@@ -27,7 +29,7 @@ pub(super) fn store(cx: &mut Context<'_>, id: u16, data: &[u8]) -> Result<(), Sw
         dgi::SELECT_CONTACT | dgi::SELECT_CONTACTLESS => {
             data.len() <= fci::TEMPLATE_MAX && is_one(data, Tag::new(0xA5))
         }
-        dgi::PROCESSING_OPTIONS => data.len() <= 160 && parse(data, Rules::EMV).all(|object| object.is_ok()),
+        dgi::PROCESSING_OPTIONS => data.len() <= 160 && are_processing_options(data),
         _ if dgi::is_record(id) => data.len() <= records::RECORD_MAX && is_one(data, Tag::new(0x70)),
         _ => return Err(Sw::REFERENCED_DATA_NOT_FOUND),
     };
@@ -40,6 +42,19 @@ pub(super) fn store(cx: &mut Context<'_>, id: u16, data: &[u8]) -> Result<(), Sw
     let result = cx.commit(&batch);
     buffer.zeroize();
     result
+}
+
+/// Whether the data are objects, and 9F10 among them names the algorithm this card computes with.
+fn are_processing_options(data: &[u8]) -> bool {
+    parse(data, Rules::EMV).all(|object| match object {
+        Ok(object) if object.tag() == ISSUER_APPLICATION_DATA => match object.value() {
+            // Length, key index, version, 03 and the CVR; 00 is seen in the field for 3DES.
+            [_, _, _, _, _, _, _, algorithm, ..] => matches!(algorithm, 0x00 | 0x01),
+            _ => false,
+        },
+        Ok(_) => true,
+        Err(_) => false,
+    })
 }
 
 /// Whether the data are exactly one template.

@@ -76,6 +76,8 @@ proptest! {
                     } else {
                         prop_assert_eq!((debit.balance, debit.total), (state.balance, state.total));
                         prop_assert_eq!(debit.foreign_count, state.foreign_count.saturating_add(1));
+                        let limit = state.foreign_limit;
+                        prop_assert!(limit.is_some_and(|limit| state.foreign_count < limit), "below a limit only");
                     }
                 }
             }
