@@ -132,6 +132,10 @@ fn nothing_without_a_session() {
         assert_eq!(card.sw(&apdu([0x80, 0xE4, 0x00, 0x00], &hex("D20130"))), 0x6985, "the session lives");
         assert_eq!(card.sw(&hex("80010000")), 0x6D00);
         assert_eq!(card.sw(&hex("00E4000000")), 0x6E00);
+        // What OpenSC tries with every card: SELECT of the master file.
+        for select in ["00A40000023F0000", "00A4000C023F00", "00A4000000"] {
+            assert_eq!(card.sw(&hex(select)), 0x6A82, "{select}");
+        }
     });
 }
 

@@ -169,6 +169,8 @@ impl CardManager<'_> {
         }
         match plain.cla() {
             _ if proprietary => {}
+            // By file identifier, as readers that look for an MF do: there is none, nor any other file. [ISO 7816-4 11.2.2]
+            _ if interindustry && plain.ins() == Ins::SELECT.value() => return Err(Sw::FILE_NOT_FOUND),
             0x90..=0x9F | 0xD0..=0xDF => return Err(Sw::CHAINING_NOT_SUPPORTED),
             _ => return Err(Sw::CLA_NOT_SUPPORTED),
         }
