@@ -994,4 +994,12 @@ fn power_cuts_at_every_flash_operation() {
     cut_in_flash("lock", core::slice::from_ref(&install), &apdu([0x80, 0xF0, 0x40, 0x80], &TOY_AID), &both);
     cut_in_flash("delete", core::slice::from_ref(&install), &delete, &both);
     cut_in_flash("store data", &[], &apdu([0x80, 0xE2, 0x90, 0], &hex("42041122334445021234")), &both);
+    let add = put_key(0x00, 0x31, three, &TEST_KEY);
+    cut_in_flash("delete key", &[add], &apdu([0x80, 0xE4, 0x00, 0x00], &[0xD2, 1, 0x31]), &both);
+    let issuer = hex("A000000151000000");
+    let set = |state: u8| apdu([0x80, 0xF0, 0x80, state], &issuer);
+    cut_in_flash("initialize card", &[], &set(0x07), &both);
+    cut_in_flash("secure card", &[set(0x07)], &set(0x0F), &both);
+    cut_in_flash("lock card", &[set(0x07), set(0x0F)], &set(0x7F), &both);
+    cut_in_flash("terminate card", &[set(0x07), set(0x0F)], &set(0xFF), &both);
 }
