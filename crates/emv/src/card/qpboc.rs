@@ -81,12 +81,12 @@ pub struct Qpboc {
     pub profile: Profile,
 }
 
-/// Turns "Err means status word" into an action.
-fn reply_with(result: Result<Sw, Sw>, reply: &mut ResponseWriter<'_>) -> Action {
-    Action::Reply(result.unwrap_or_else(|sw| {
+/// An error is a status word, and goes without data.
+fn reply_with(result: Result<Action, Sw>, reply: &mut ResponseWriter<'_>) -> Action {
+    result.unwrap_or_else(|sw| {
         reply.clear();
-        sw
-    }))
+        Action::Reply(sw)
+    })
 }
 
 /// The instruction of a command this application serves, with the class bytes it accepts.
@@ -126,13 +126,14 @@ impl Module for Qpboc {
         if !classes.contains(&(command.cla() & 0xFC)) {
             return Action::Reply(Sw::CLA_NOT_SUPPORTED);
         }
-        match ins {
+        let result = match ins {
             gpo::INS => gpo::process(&self.profile, cx, command, reply),
             records::INS => records::read(&self.profile, cx, command, reply),
-            get_data::INS => reply_with(get_data::process(cx, command, reply), reply),
-            external_authenticate::INS => reply_with(external_authenticate::process(cx, command), reply),
-            _ => reply_with(scripts::process(&self.profile, cx, command), reply),
-        }
+            get_data::INS => get_data::process(cx, command, reply).map(Action::Reply),
+            external_authenticate::INS => external_authenticate::process(cx, command).map(Action::Reply),
+            _ => scripts::process(&self.profile, cx, command).map(Action::Reply),
+        };
+        reply_with(result, reply)
     }
 
     fn computed(
@@ -146,7 +147,7 @@ impl Module for Qpboc {
             records::INS => records::finish(cx, command),
             _ => Ok(()),
         });
-        reply_with(done.map(|()| Sw::OK), reply)
+        reply_with(done.map(|()| Action::Reply(Sw::OK)), reply)
     }
 
     fn personalise(&self, cx: &mut Context<'_>, dgi: u16, data: &[u8]) -> Result<(), Sw> {

@@ -36,18 +36,6 @@ pub(super) fn process(
     cx: &mut Context<'_>,
     command: &Command<'_>,
     reply: &mut ResponseWriter<'_>,
-) -> Action {
-    run(profile, cx, command, reply).unwrap_or_else(|sw| {
-        reply.clear();
-        Action::Reply(sw)
-    })
-}
-
-fn run(
-    profile: &Profile,
-    cx: &mut Context<'_>,
-    command: &Command<'_>,
-    reply: &mut ResponseWriter<'_>,
 ) -> Result<Action, Sw> {
     if command.p1p2() != 0 {
         return Err(Sw::WRONG_P1P2);

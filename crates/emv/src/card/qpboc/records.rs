@@ -22,18 +22,6 @@ pub(super) fn read(
     cx: &mut Context<'_>,
     command: &Command<'_>,
     reply: &mut ResponseWriter<'_>,
-) -> Action {
-    run(profile, cx, command, reply).unwrap_or_else(|sw| {
-        reply.clear();
-        Action::Reply(sw)
-    })
-}
-
-fn run(
-    profile: &Profile,
-    cx: &mut Context<'_>,
-    command: &Command<'_>,
-    reply: &mut ResponseWriter<'_>,
 ) -> Result<Action, Sw> {
     let (sfi, number) = (command.p2() >> 3, command.p1());
     if command.p2() & 0x07 != 4 || sfi == 0 || sfi > 30 {
