@@ -176,9 +176,7 @@ impl Transit {
     }
 
     pub fn metro_entry(&mut self, world: &mut World<'_>) {
-        let service =
-            metro::Entry { place: metro_place(1), maximum_fare: 900, incomplete: metro::Incomplete::Refuse };
-        let paid = self.tap(world, Who::Entry, &service, 0);
+        let paid = self.tap(world, Who::Entry, &ENTRY, 0);
         world.narrator.check(paid == Some(0), "the entry gate opens and charges nothing");
     }
 
@@ -267,9 +265,7 @@ impl Transit {
 
     /// Whether the exit gate turns the band away.
     pub fn is_refused(&mut self, world: &mut World<'_>) -> bool {
-        let service =
-            metro::Entry { place: metro_place(1), maximum_fare: 900, incomplete: metro::Incomplete::Refuse };
-        self.tap(world, Who::Entry, &service, 0).is_none()
+        self.tap(world, Who::Entry, &ENTRY, 0).is_none()
     }
 
     /// Balance and log, as the band's own screen shows them.
@@ -326,6 +322,10 @@ enum Who {
     Exit,
     Validator,
 }
+
+/// The entry gate's business.
+const ENTRY: metro::Entry =
+    metro::Entry { place: metro_place(1), maximum_fare: 900, incomplete: metro::Incomplete::Refuse };
 
 const fn metro_place(station: u8) -> metro::Place {
     metro::Place {
