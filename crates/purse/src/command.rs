@@ -5,9 +5,19 @@ use core::fmt;
 use huiwan_apdu::{Command, Ne};
 use huiwan_tlv::At;
 
-use crate::date::Stamp;
-use crate::mac::{Mac, TerminalNo};
-use crate::pack::{Pack, Unpack, u24};
+use crate::pack::Unpack;
+
+mod grey_lock;
+mod limit;
+mod load;
+mod purchase;
+
+pub use grey_lock::{
+    GreyLock, GreyLockInit, GreyLocked, GreyUnlockInit, GreyUnlockRequest, LockProof, Unlock,
+};
+pub use limit::{Limit, LimitInit};
+pub use load::{Credit, Init, LoadInit, ShortInit};
+pub use purchase::{Debit, Debited, Proof, PurchaseInit};
 
 /// CLA and INS of a command, and P1 where it tells commands apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +60,8 @@ macro_rules! commands {
 // [sheet 1.2, 1.3]
 commands! {
     APPLICATION_UNBLOCK = 0x84 0x18 None, "APPLICATION UNBLOCK";
+    CARD_BLOCK = 0x84 0x16 None, "CARD BLOCK";
+    PIN_UNBLOCK = 0x84 0x24 None, "PIN UNBLOCK";
     APPLICATION_BLOCK = 0x84 0x1E None, "APPLICATION BLOCK";
     INITIALIZE_FOR_LOAD = 0x80 0x50 Some(0x00), "INITIALIZE FOR LOAD";
     INITIALIZE_FOR_PURCHASE = 0x80 0x50 Some(0x01), "INITIALIZE FOR PURCHASE";
@@ -61,6 +73,13 @@ commands! {
     DEBIT_FOR_PURCHASE = 0x80 0x54 Some(0x01), "DEBIT FOR PURCHASE/CASH WITHDRAW/CAPP";
     DEBIT_FOR_UNLOAD = 0x80 0x54 Some(0x03), "DEBIT FOR UNLOAD";
     UPDATE_OVERDRAW_LIMIT = 0x80 0x58 None, "UPDATE OVERDRAW LIMIT";
+    INITIALIZE_FOR_GREY_LOCK = 0xE0 0x7A Some(0x08), "INITIALIZE FOR GREY LOCK";
+    GREY_LOCK = 0xE0 0x7C Some(0x08), "GREY LOCK";
+    DEBIT_FOR_UNLOCK = 0xE0 0x7E Some(0x08), "DEBIT FOR UNLOCK";
+    INITIALIZE_FOR_GREY_UNLOCK = 0xE0 0x7A Some(0x09), "INITIALIZE FOR GREY UNLOCK";
+    GREY_UNLOCK = 0xE0 0x7E Some(0x09), "GREY UNLOCK";
+    GET_LOCK_PROOF = 0xE0 0xCA None, "GET LOCK PROOF";
+    GET_AUTH_CODE = 0x80 0xCA None, "GET AUTHENTICATION CODE";
     GET_TRANSACTION_PROVE = 0x80 0x5A None, "GET TRANSACTION PROVE";
     GET_BALANCE = 0x80 0x5C None, "GET BALANCE";
     CHANGE_PIN = 0x80 0x5E Some(0x01), "CHANGE PIN";
@@ -70,6 +89,13 @@ commands! {
     UPDATE_RECORD_SECURED = 0x04 0xDC None, "UPDATE RECORD";
     INIT_SAM_FOR_PURCHASE = 0x80 0x70 None, "INIT SAM FOR PURCHASE";
     CREDIT_SAM_FOR_PURCHASE = 0x80 0x72 None, "CREDIT SAM FOR PURCHASE";
+    INIT_SAM_FOR_GREY_LOCK = 0xE0 0x40 None, "INIT SAM FOR GREY LOCK";
+    CERTIFY_GREY_LOCK = 0xE0 0x42 None, "VERIFY MAC2 OF GREY LOCK";
+    CALCULATE_GMAC = 0xE0 0x44 None, "CALCULATE GMAC";
+    INIT_DES = 0x80 0x1A None, "INIT DES";
+    DES_CALCULATION = 0x80 0xFA None, "DES CALCULATION";
+    WRITE_KEY_SECURED = 0x84 0xD4 None, "WRITE KEY";
+    WRITE_KEY = 0x80 0xD4 None, "WRITE KEY";
 }
 
 /// The name of a purse or PSAM command.
@@ -103,255 +129,6 @@ fn of_len<const N: usize>(raw: &[u8]) -> Result<Unpack<'_>, At<WrongLength>> {
         Ok(Unpack::new(raw))
     } else {
         Err(At::new(WrongLength { expected: N }, raw.len().min(N)))
-    }
-}
-
-/// Data of INITIALIZE FOR LOAD, PURCHASE, CAPP PURCHASE, CASH WITHDRAW and UNLOAD.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Init {
-    /// Key index.
-    pub key_index: u8,
-    /// Amount, fen.
-    pub amount: u32,
-    /// The terminal.
-    pub terminal: TerminalNo,
-}
-
-impl Init {
-    /// Length in bytes.
-    pub const LEN: usize = 11;
-
-    /// Reads the data field.
-    ///
-    /// # Errors
-    /// Another length.
-    pub fn parse(raw: &[u8]) -> Result<Self, At<WrongLength>> {
-        let mut fields = of_len::<{ Self::LEN }>(raw)?;
-        Ok(Self { key_index: fields.byte(), amount: fields.u32(), terminal: fields.take() })
-    }
-
-    /// The data field.
-    #[must_use]
-    pub fn to_bytes(&self) -> [u8; Self::LEN] {
-        Pack::new().put([self.key_index]).put(self.amount.to_be_bytes()).put(self.terminal).finish()
-    }
-}
-
-/// Answer of INITIALIZE FOR LOAD.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LoadInit {
-    /// Balance before, fen.
-    pub balance: u32,
-    /// Online counter.
-    pub online_seq: u16,
-    /// Version of the load key.
-    pub key_version: u8,
-    /// Algorithm of the load key.
-    pub algorithm: u8,
-    /// The card's random number.
-    pub random: [u8; 4],
-    /// MAC1.
-    pub mac1: Mac,
-}
-
-impl LoadInit {
-    /// Length in bytes.
-    pub const LEN: usize = 16;
-
-    /// Reads the answer.
-    ///
-    /// # Errors
-    /// Another length.
-    pub fn parse(raw: &[u8]) -> Result<Self, At<WrongLength>> {
-        let mut fields = of_len::<{ Self::LEN }>(raw)?;
-        Ok(Self {
-            balance: fields.u32(),
-            online_seq: fields.u16(),
-            key_version: fields.byte(),
-            algorithm: fields.byte(),
-            random: fields.take(),
-            mac1: fields.take(),
-        })
-    }
-
-    /// The answer.
-    #[must_use]
-    pub fn to_bytes(&self) -> [u8; Self::LEN] {
-        Pack::new()
-            .put(self.balance.to_be_bytes())
-            .put(self.online_seq.to_be_bytes())
-            .put([self.key_version, self.algorithm])
-            .put(self.random)
-            .put(self.mac1)
-            .finish()
-    }
-}
-
-/// Data of CREDIT FOR LOAD.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Credit {
-    /// The host's date and time.
-    pub stamp: Stamp,
-    /// MAC2.
-    pub mac2: Mac,
-}
-
-impl Credit {
-    /// Length in bytes.
-    pub const LEN: usize = 11;
-
-    /// Reads the data field.
-    ///
-    /// # Errors
-    /// Another length.
-    pub fn parse(raw: &[u8]) -> Result<Self, At<WrongLength>> {
-        let mut fields = of_len::<{ Self::LEN }>(raw)?;
-        Ok(Self { stamp: Stamp::from_bytes(&fields.take()), mac2: fields.take() })
-    }
-
-    /// The data field.
-    #[must_use]
-    pub fn to_bytes(&self) -> [u8; Self::LEN] {
-        Pack::new().put(self.stamp.to_bytes()).put(self.mac2).finish()
-    }
-}
-
-/// Answer of INITIALIZE FOR PURCHASE, CAPP PURCHASE and CASH WITHDRAW.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PurchaseInit {
-    /// Available balance, fen.
-    pub balance: u32,
-    /// Offline counter.
-    pub offline_seq: u16,
-    /// Overdraft limit, fen, three bytes on the wire.
-    pub overdraft: u32,
-    /// Version of the purchase key.
-    pub key_version: u8,
-    /// Algorithm of the purchase key.
-    pub algorithm: u8,
-    /// The card's random number.
-    pub random: [u8; 4],
-}
-
-impl PurchaseInit {
-    /// Length in bytes.
-    pub const LEN: usize = 15;
-
-    /// Reads the answer.
-    ///
-    /// # Errors
-    /// Another length.
-    pub fn parse(raw: &[u8]) -> Result<Self, At<WrongLength>> {
-        let mut fields = of_len::<{ Self::LEN }>(raw)?;
-        Ok(Self {
-            balance: fields.u32(),
-            offline_seq: fields.u16(),
-            overdraft: fields.u24(),
-            key_version: fields.byte(),
-            algorithm: fields.byte(),
-            random: fields.take(),
-        })
-    }
-
-    /// The answer.
-    #[must_use]
-    pub fn to_bytes(&self) -> [u8; Self::LEN] {
-        Pack::new()
-            .put(self.balance.to_be_bytes())
-            .put(self.offline_seq.to_be_bytes())
-            .put(u24(self.overdraft))
-            .put([self.key_version, self.algorithm])
-            .put(self.random)
-            .finish()
-    }
-}
-
-/// Data of DEBIT FOR PURCHASE/CASH WITHDRAW/CAPP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Debit {
-    /// The terminal's transaction number.
-    pub terminal_seq: u32,
-    /// The terminal's date and time.
-    pub stamp: Stamp,
-    /// MAC1.
-    pub mac1: Mac,
-}
-
-impl Debit {
-    /// Length in bytes.
-    pub const LEN: usize = 15;
-
-    /// Reads the data field.
-    ///
-    /// # Errors
-    /// Another length.
-    pub fn parse(raw: &[u8]) -> Result<Self, At<WrongLength>> {
-        let mut fields = of_len::<{ Self::LEN }>(raw)?;
-        Ok(Self { terminal_seq: fields.u32(), stamp: Stamp::from_bytes(&fields.take()), mac1: fields.take() })
-    }
-
-    /// The data field.
-    #[must_use]
-    pub fn to_bytes(&self) -> [u8; Self::LEN] {
-        Pack::new().put(self.terminal_seq.to_be_bytes()).put(self.stamp.to_bytes()).put(self.mac1).finish()
-    }
-}
-
-/// Answer of DEBIT FOR PURCHASE: TAC ‖ MAC2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Debited {
-    /// TAC, for settlement.
-    pub tac: Mac,
-    /// MAC2, for the terminal.
-    pub mac2: Mac,
-}
-
-impl Debited {
-    /// Length in bytes.
-    pub const LEN: usize = 8;
-
-    /// Reads the answer.
-    ///
-    /// # Errors
-    /// Another length.
-    pub fn parse(raw: &[u8]) -> Result<Self, At<WrongLength>> {
-        let mut fields = of_len::<{ Self::LEN }>(raw)?;
-        Ok(Self { tac: fields.take(), mac2: fields.take() })
-    }
-
-    /// The answer.
-    #[must_use]
-    pub fn to_bytes(&self) -> [u8; Self::LEN] {
-        Pack::new().put(self.tac).put(self.mac2).finish()
-    }
-}
-
-/// Answer of GET TRANSACTION PROVE: MAC ‖ TAC, the other way round than DEBIT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Proof {
-    /// MAC2 of a purchase; zero for a load. \[S:HB\]
-    pub mac: Mac,
-    /// TAC.
-    pub tac: Mac,
-}
-
-impl Proof {
-    /// Length in bytes.
-    pub const LEN: usize = 8;
-
-    /// Reads the answer.
-    ///
-    /// # Errors
-    /// Another length.
-    pub fn parse(raw: &[u8]) -> Result<Self, At<WrongLength>> {
-        let mut fields = of_len::<{ Self::LEN }>(raw)?;
-        Ok(Self { mac: fields.take(), tac: fields.take() })
-    }
-
-    /// The answer.
-    #[must_use]
-    pub fn to_bytes(&self) -> [u8; Self::LEN] {
-        Pack::new().put(self.mac).put(self.tac).finish()
     }
 }
 

@@ -8,7 +8,7 @@
 //! - The security module in the terminal: [`psam`].
 //! - The host: [`host::load`] (load server), [`host::settlement`], [`host::personalise`].
 //! - All sides share: [`keys`] (diversification, session keys), [`mac`] (what MAC1, MAC2 and TAC cover), [`command`]
-//!   (headers and data fields), [`tti`], [`status`], [`transit`] (files 0015–001E), [`transaction`],
+//!   (headers and data fields), [`account`], [`tti`], [`status`], [`transit`] (files 0015–001E), [`transaction`],
 //!   [`personalisation`] (the DGI map), [`profile`] (what differs between schemes), [`date`], [`dictionary`].
 //!
 //! # Example
@@ -34,6 +34,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod card;
 pub mod command;
 pub mod date;

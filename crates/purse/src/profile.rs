@@ -2,6 +2,8 @@
 
 use huiwan_apdu::Sw;
 
+use crate::account::Account;
+use crate::command;
 use crate::keys::{Factor, Path};
 
 /// The head of an identified record. [correction 1]
@@ -16,15 +18,17 @@ pub struct RecordFormat {
     pub length_at: usize,
     /// What the inner length leaves out: inner length = length − this.
     pub head_len: usize,
-    /// Offset of the lock flag (01 = locked).
-    pub lock_at: usize,
+    /// Offset of the lock flag (01 = locked), where the scheme tests it.
+    pub lock_at: Option<usize>,
 }
 
 impl RecordFormat {
     /// JT/T 978: `27 01 7D .. .. lock`.
-    pub const JTT_978: Self = Self { id_len: 2, match_at: 1, length_at: 2, head_len: 3, lock_at: 5 };
-    /// 建设部 (CJ/T 166) and ETC: `id length lock`.
-    pub const CJT_166: Self = Self { id_len: 1, match_at: 0, length_at: 1, head_len: 2, lock_at: 2 };
+    pub const JTT_978: Self = Self { id_len: 2, match_at: 1, length_at: 2, head_len: 3, lock_at: Some(5) };
+    /// 建设部 (CJ/T 166): `id length lock`.
+    pub const CJT_166: Self = Self { id_len: 1, match_at: 0, length_at: 1, head_len: 2, lock_at: Some(2) };
+    /// Highway (ETC): `AA 29 lock`, the lock flag not tested. \[S:HB\]
+    pub const ETC: Self = Self { id_len: 1, match_at: 0, length_at: 1, head_len: 2, lock_at: None };
 
     /// Whether `record` is the one P1 = `id` names.
     #[must_use]
@@ -42,7 +46,7 @@ impl RecordFormat {
     /// Whether the record's lock flag is set.
     #[must_use]
     pub fn is_locked(&self, record: &[u8]) -> bool {
-        record.get(self.lock_at) == Some(&0x01)
+        self.lock_at.is_some_and(|at| record.get(at) == Some(&0x01))
     }
 }
 
@@ -74,12 +78,58 @@ pub enum TacKey {
     Whole,
 }
 
+/// When the data of a secured command are padded before they are encrypted. [sheet 2.5: C]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SmPadding {
+    /// Only if they do not fill the last block. \[I:LUA,LOH\]
+    IfNeeded,
+    /// Always.
+    Always,
+}
+
+/// The grey lock of fuel cards. [sheet 1.5]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GreyLockRules {
+    /// By how much the offline counter in DEBIT FOR UNLOCK is above the one INITIALIZE FOR GREY LOCK answered. \[S:LOH: 1\]
+    pub seq_ahead: u16,
+    /// By how much the terminal's number in DEBIT FOR UNLOCK is above the one of GREY LOCK. \[S:LOH: 1\]
+    pub terminal_seq_ahead: u32,
+}
+
+impl GreyLockRules {
+    /// As fuel-station software sends it. \[S:LOH\]
+    pub const LOH: Self = Self { seq_ahead: 1, terminal_seq_ahead: 1 };
+}
+
 /// A purse scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Profile {
     /// For messages.
     pub name: &'static str,
+    /// Our code of the scheme, by which personalisation chooses it.
+    pub code: u8,
+    /// Whether there is an electronic passbook.
+    pub ed: bool,
+    /// Whether there is an electronic purse.
+    pub ep: bool,
+    /// Whether the purse may be overdrawn: on JT/T 978, not on plain PBOC. \[I:LIB,SH,HB\]
+    pub ep_overdraft: bool,
+    /// Whether passbook transactions, its balance and its log want a verified PIN. \[I:HB; the log: S:EPM\]
+    pub ed_pin: bool,
+    /// Whether unload (圈提) is there for the purse too, after a PIN. \[S:LIB sends P2 = 02\]
+    pub ep_unload: bool,
+    /// P2 of INITIALIZE FOR UPDATE: 01 \[S:HB\]; 00 \[S:EPM\].
+    pub limit_p2: u8,
+    /// The grey lock, where the scheme has it.
+    pub grey_lock: Option<GreyLockRules>,
+    /// Whether GET AUTHENTICATION CODE (80 CA) exists and changes MAC1. \[I:XA,HB\]
+    pub auth_code: bool,
+    /// Padding of encrypted secured data. \[C\]
+    pub sm_padding: SmPadding,
+    /// Wrong presentations of the PIN until it is blocked.
+    pub pin_tries: u8,
     /// Head of the records in the composite file.
     pub records: RecordFormat,
     /// Short identifier of the identified (variable) record file of composite purchases.
@@ -132,6 +182,17 @@ impl Profile {
     /// The transit purse of JT/T 978 (交通联合), EP only.
     pub const JTT_978: Self = Self {
         name: "JT/T 978",
+        code: 0x01,
+        ed: false,
+        ep: true,
+        ep_overdraft: true,
+        ed_pin: true,
+        ep_unload: false,
+        limit_p2: command::EP,
+        grey_lock: None,
+        auth_code: false,
+        sm_padding: SmPadding::IfNeeded,
+        pin_tries: 3,
         records: RecordFormat::JTT_978,
         composite_sfi: 0x1A,
         composite_records: 18,
@@ -156,4 +217,79 @@ impl Profile {
         maintenance_key_index: 1,
         counter_end: 0xFFFF,
     };
+
+    /// A bank's card: passbook and purse. [JR/T 0025.1]
+    pub const PBOC: Self = Self {
+        name: "PBOC",
+        code: 0x02,
+        ed: true,
+        ep: true,
+        ep_overdraft: false,
+        ep_unload: true,
+        limit_p2: command::ED,
+        records: RecordFormat::CJT_166,
+        composite_sfi: 0x17,
+        composite_records: 10,
+        process_sfi: 0x00,
+        process_records: 0,
+        process_len: 0,
+        path: &[Factor::Serial],
+        sam_factors: &[Factor::Serial],
+        ..Self::JTT_978
+    };
+
+    /// City cards of 建设部 (CJ/T 166, City Union).
+    pub const CJT_166: Self = Self {
+        name: "CJ/T 166",
+        code: 0x03,
+        ed: false,
+        ep_overdraft: false,
+        auth_code: true,
+        second_init: SecondInit::Refused,
+        composite_mac_errors: false,
+        path: &[Factor::City, Factor::Serial],
+        sam_factors: &[Factor::Serial, Factor::City],
+        ..Self::PBOC
+    };
+
+    /// City cards after CJ/T 304: as CJ/T 166, with the grey lock. \[S:W-304\]
+    pub const CJT_304: Self =
+        Self { name: "CJ/T 304", code: 0x04, grey_lock: Some(GreyLockRules::LOH), ..Self::CJT_166 };
+
+    /// Fuel cards: a bank card with the grey lock. [JR/T 0025.9; S:LOH]
+    pub const FUEL: Self = Self {
+        name: "fuel",
+        code: 0x05,
+        grey_lock: Some(GreyLockRules::LOH),
+        sam_factors: &[Factor::Serial, Factor::Serial],
+        path: &[Factor::Serial, Factor::Serial],
+        ..Self::PBOC
+    };
+
+    /// Highway cards (ETC), stored value.
+    pub const ETC: Self = Self {
+        name: "ETC",
+        code: 0x06,
+        ed: false,
+        ep_unload: false,
+        records: RecordFormat::ETC,
+        composite_sfi: 0x19,
+        composite_records: 2,
+        path: &[Factor::Region, Factor::Serial],
+        sam_factors: &[Factor::Serial, Factor::Region],
+        ..Self::PBOC
+    };
+
+    /// Every scheme here.
+    pub const ALL: &[Self] =
+        &[Self::JTT_978, Self::PBOC, Self::CJT_166, Self::CJT_304, Self::FUEL, Self::ETC];
+
+    /// Whether the scheme has this account.
+    #[must_use]
+    pub const fn has(&self, account: Account) -> bool {
+        match account {
+            Account::Ed => self.ed,
+            Account::Ep => self.ep,
+        }
+    }
 }

@@ -30,7 +30,7 @@ pub struct InitForPurchase {
     pub offline_seq: u16,
     /// Amount, fen.
     pub amount: u32,
-    /// 06 or 09.
+    /// 04, 05, 06 or 09.
     pub tti: Tti,
     /// The terminal's date and time.
     pub stamp: Stamp,
@@ -89,6 +89,81 @@ pub struct CreditForPurchase {
     pub mac2: Mac,
 }
 
+/// INIT SAM FOR GREY LOCK (E0 40): a terminal transaction number, a random number and MAC1. \[S:LOH\]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InitForGreyLock {
+    /// The card.
+    pub card: CardId,
+    /// The card's random number.
+    pub random: [u8; 4],
+    /// The card's offline counter.
+    pub offline_seq: u16,
+    /// The card's balance, fen: it stands in the place of the amount.
+    pub balance: u32,
+    /// The terminal's date and time.
+    pub stamp: Stamp,
+    /// Key version, as the card answered it.
+    pub key_version: u8,
+    /// Algorithm, as the card answered it.
+    pub algorithm: u8,
+}
+
+/// Answer of INIT SAM FOR GREY LOCK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SamGreyLock {
+    /// The terminal's transaction number.
+    pub terminal_seq: u32,
+    /// The terminal's random number.
+    pub terminal_random: [u8; 4],
+    /// MAC1.
+    pub mac1: Mac,
+}
+
+/// E0 42: checks MAC2 of a grey lock. \[S:LOH\]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CertifyGreyLock {
+    /// The terminal's transaction number the MAC belongs to.
+    pub terminal_seq: u32,
+    /// MAC2, which is the command data.
+    pub mac2: Mac,
+}
+
+/// E0 44: GMAC of a debit for unlock, by the session key of the grey lock before. \[S:LOH\]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CalculateGmac {
+    /// The card.
+    pub card: CardId,
+    /// Offline counter, as DEBIT FOR UNLOCK names it.
+    pub offline_seq: u16,
+    /// Amount, fen.
+    pub amount: u32,
+}
+
+/// INIT DES and DES CALCULATION (80 1A, 80 FA 05): a MAC under a diversified maintenance key, as the lock of a
+/// blacklisted card needs it. [sheet 5.6: I:SH,HD]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecureCommand {
+    /// The card.
+    pub card: CardId,
+    /// Version of the maintenance key.
+    pub key_version: u8,
+    /// Algorithm of the maintenance key.
+    pub algorithm: u8,
+    /// The card's challenge, filled up with zeros to eight bytes.
+    pub challenge: [u8; 8],
+    /// CLA, INS, P1, P2 and Lc of the command, whose data are the MAC alone.
+    pub header: [u8; 5],
+}
+
+/// AUTHENTICATE (80 CA): checks the authentication code of a 建设部 card. \[S:XA\]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckAuthCode {
+    /// The card.
+    pub card: CardId,
+    /// The code, as the card answered it.
+    pub code: [u8; 9],
+}
+
 /// What an engine wants from the PSAM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -97,6 +172,16 @@ pub enum SamRequest {
     InitForPurchase(InitForPurchase),
     /// 80 72.
     CreditForPurchase(CreditForPurchase),
+    /// E0 40.
+    InitForGreyLock(InitForGreyLock),
+    /// E0 42.
+    CertifyGreyLock(CertifyGreyLock),
+    /// E0 44.
+    CalculateGmac(CalculateGmac),
+    /// 80 1A, 80 FA.
+    SecureCommand(SecureCommand),
+    /// 80 CA.
+    CheckAuthCode(CheckAuthCode),
 }
 
 /// What the PSAM answered.
@@ -107,7 +192,15 @@ pub enum SamAnswer {
     Purchase(SamPurchase),
     /// To 80 72: MAC2 is right.
     Credited,
-    /// To either.
+    /// To E0 40.
+    GreyLock(SamGreyLock),
+    /// To E0 42: MAC2 is right.
+    Certified,
+    /// To E0 44: GMAC. To 80 FA: the MAC.
+    Mac(Mac),
+    /// To 80 CA: the code is the card's.
+    Authentic,
+    /// To any.
     Refused(SamRefused),
 }
 
@@ -120,6 +213,8 @@ impl SamRefused {
     pub const MAC_INVALID: Self = Self(status::MAC_INVALID);
     /// There is no such key.
     pub const NO_KEY: Self = Self(status::KEY_INDEX);
+    /// The PSAM has no such command.
+    pub const NO_COMMAND: Self = Self(Sw::INS_NOT_SUPPORTED);
     /// There is no purchase this belongs to.
     pub const STATE: Self = Self(Sw::COMMAND_STATE);
 }
@@ -152,18 +247,69 @@ pub trait Sam {
     /// Its status word; [`SamRefused::MAC_INVALID`] if MAC2 is wrong.
     fn credit_for_purchase(&mut self, request: &CreditForPurchase) -> Result<(), SamRefused>;
 
+    /// INIT SAM FOR GREY LOCK. A PSAM of a scheme without grey lock has no such command.
+    ///
+    /// # Errors
+    /// Its status word.
+    fn init_for_grey_lock(&mut self, request: &InitForGreyLock) -> Result<SamGreyLock, SamRefused> {
+        let _ = request;
+        Err(SamRefused::NO_COMMAND)
+    }
+
+    /// E0 42, after [`init_for_grey_lock`](Self::init_for_grey_lock).
+    ///
+    /// # Errors
+    /// Its status word; [`SamRefused::MAC_INVALID`] if MAC2 is wrong.
+    fn certify_grey_lock(&mut self, request: &CertifyGreyLock) -> Result<(), SamRefused> {
+        let _ = request;
+        Err(SamRefused::NO_COMMAND)
+    }
+
+    /// E0 44.
+    ///
+    /// # Errors
+    /// Its status word.
+    fn calculate_gmac(&mut self, request: &CalculateGmac) -> Result<Mac, SamRefused> {
+        let _ = request;
+        Err(SamRefused::NO_COMMAND)
+    }
+
+    /// INIT DES and DES CALCULATION for the MAC of a secured command without data.
+    ///
+    /// # Errors
+    /// Its status word.
+    fn secure_command(&mut self, request: &SecureCommand) -> Result<Mac, SamRefused> {
+        let _ = request;
+        Err(SamRefused::NO_COMMAND)
+    }
+
+    /// 80 CA of 建设部.
+    ///
+    /// # Errors
+    /// Its status word.
+    fn check_auth_code(&mut self, request: &CheckAuthCode) -> Result<(), SamRefused> {
+        let _ = request;
+        Err(SamRefused::NO_COMMAND)
+    }
+
     /// Whatever an engine asks.
     fn answer(&mut self, request: &SamRequest) -> SamAnswer {
-        match request {
-            SamRequest::InitForPurchase(request) => match self.init_for_purchase(request) {
-                Ok(purchase) => SamAnswer::Purchase(purchase),
-                Err(refused) => SamAnswer::Refused(refused),
-            },
-            SamRequest::CreditForPurchase(request) => match self.credit_for_purchase(request) {
-                Ok(()) => SamAnswer::Credited,
-                Err(refused) => SamAnswer::Refused(refused),
-            },
-        }
+        let answer = match request {
+            SamRequest::InitForPurchase(request) => self.init_for_purchase(request).map(SamAnswer::Purchase),
+            SamRequest::CreditForPurchase(request) => {
+                self.credit_for_purchase(request).map(|()| SamAnswer::Credited)
+            }
+            SamRequest::InitForGreyLock(request) => self.init_for_grey_lock(request).map(SamAnswer::GreyLock),
+            SamRequest::CertifyGreyLock(request) => {
+                self.certify_grey_lock(request).map(|()| SamAnswer::Certified)
+            }
+            SamRequest::CalculateGmac(request) => self.calculate_gmac(request).map(SamAnswer::Mac),
+            SamRequest::SecureCommand(request) => self.secure_command(request).map(SamAnswer::Mac),
+            SamRequest::CheckAuthCode(request) => {
+                self.check_auth_code(request).map(|()| SamAnswer::Authentic)
+            }
+        };
+        answer.unwrap_or_else(SamAnswer::Refused)
     }
 
     /// Several requests in order, for a software module that serves many gates; as many as both slices have.

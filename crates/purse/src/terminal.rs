@@ -204,10 +204,10 @@ pub struct Pending {
 
 impl Pending {
     /// Length of the persisted form, bytes.
-    pub const LEN: usize = 49;
+    pub const LEN: usize = 52;
 
     /// The first byte: the version of the form.
-    pub const VERSION: u8 = 1;
+    pub const VERSION: u8 = 2;
 
     /// version 1 ‖ [`Transaction::to_bytes`].
     #[must_use]

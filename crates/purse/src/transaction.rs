@@ -4,11 +4,11 @@ use huiwan_crypto::{CryptoError, SuiteKey};
 
 use crate::date::Stamp;
 use crate::keys::CardId;
-use crate::mac::{LoadTac, Mac, Message, PurchaseTac, TerminalNo};
-use crate::pack::{Pack, Unpack};
+use crate::mac::{GreyLockTac, LimitTac, LoadTac, Mac, Message, PurchaseTac, TerminalNo};
+use crate::pack::{Pack, Unpack, u24};
 use crate::tti::Tti;
 
-/// A load or purchase. The TAC of a purchase covers neither card, balance nor counter, so they are carried here.
+/// A transaction of any type. The TAC of a purchase covers neither card, balance nor counter, so they are carried here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Transaction {
     /// What it is.
@@ -19,7 +19,9 @@ pub struct Transaction {
     pub balance: u32,
     /// The card's counter before: offline for purchases, online for loads.
     pub seq: u16,
-    /// Amount, fen.
+    /// Overdraft limit before, fen, three bytes on the wire; 0 where the initialisation names none.
+    pub overdraft: u32,
+    /// Amount, fen; of a limit update the new limit.
     pub amount: u32,
     /// The terminal.
     pub terminal: TerminalNo,
@@ -35,10 +37,10 @@ pub struct Transaction {
 
 impl Transaction {
     /// Length in bytes.
-    pub const LEN: usize = 48;
+    pub const LEN: usize = 51;
 
-    /// type 1 ‖ issuer 8 ‖ serial 10 ‖ balance 4 ‖ counter 2 ‖ amount 4 ‖ terminal 6 ‖ terminal number 4 ‖ date 4 ‖
-    /// time 3 ‖ key version 1 ‖ algorithm 1.
+    /// type 1 ‖ issuer 8 ‖ serial 10 ‖ balance 4 ‖ counter 2 ‖ overdraft limit 3 ‖ amount 4 ‖ terminal 6 ‖ terminal number 4 ‖
+    /// date 4 ‖ time 3 ‖ key version 1 ‖ algorithm 1.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         Pack::new()
@@ -47,6 +49,7 @@ impl Transaction {
             .put(self.card.serial)
             .put(self.balance.to_be_bytes())
             .put(self.seq.to_be_bytes())
+            .put(u24(self.overdraft))
             .put(self.amount.to_be_bytes())
             .put(self.terminal)
             .put(self.terminal_seq.to_be_bytes())
@@ -64,6 +67,7 @@ impl Transaction {
             card: CardId { issuer: fields.take(), serial: fields.take() },
             balance: fields.u32(),
             seq: fields.u16(),
+            overdraft: fields.u24(),
             amount: fields.u32(),
             terminal: fields.take(),
             terminal_seq: fields.u32(),
@@ -82,10 +86,15 @@ impl Transaction {
     /// The balance after the transaction, fen; `None` if the figures contradict each other.
     #[must_use]
     pub const fn balance_after(&self) -> Option<u32> {
-        if self.tti.is_offline() {
-            self.balance.checked_sub(self.amount)
-        } else {
-            self.balance.checked_add(self.amount)
+        match self.tti {
+            Tti::GREY_LOCK => Some(self.balance),
+            // balance' = balance − old limit + new limit; adding first, since the balance may be below the old limit. [sheet 3.3]
+            Tti::LIMIT_UPDATE => match self.balance.checked_add(self.amount) {
+                Some(sum) => sum.checked_sub(self.overdraft),
+                None => None,
+            },
+            Tti::ED_LOAD | Tti::EP_LOAD => self.balance.checked_add(self.amount),
+            _ => self.balance.checked_sub(self.amount),
         }
     }
 
@@ -95,11 +104,18 @@ impl Transaction {
     /// If the figures contradict each other, or the key cannot compute MACs of this kind.
     pub fn tac<K: SuiteKey>(&self, key: &K) -> Result<Mac, CryptoError> {
         let Self { tti, amount, terminal, terminal_seq, stamp, seq, .. } = *self;
-        if tti.is_offline() {
-            PurchaseTac { amount, tti, terminal, terminal_seq, stamp }.mac(key)
-        } else {
-            let balance = self.balance_after().ok_or(CryptoError)?;
-            LoadTac { balance, online_seq: seq, amount, tti, terminal, stamp }.mac(key)
+        let after = || self.balance_after().ok_or(CryptoError);
+        match tti {
+            Tti::GREY_LOCK => {
+                GreyLockTac { balance: after()?, offline_seq: seq, tti, terminal, terminal_seq, stamp }
+                    .mac(key)
+            }
+            Tti::LIMIT_UPDATE => {
+                LimitTac { balance: after()?, online_seq: seq, new_limit: amount, tti, terminal, stamp }
+                    .mac(key)
+            }
+            _ if tti.is_offline() => PurchaseTac { amount, tti, terminal, terminal_seq, stamp }.mac(key),
+            _ => LoadTac { balance: after()?, online_seq: seq, amount, tti, terminal, stamp }.mac(key),
         }
     }
 }

@@ -55,8 +55,8 @@ there_and_back! {
 
 proptest! {
     #[test]
-    fn transaction_and_pending(raw: [u8; 24], rest: [u8; 24]) {
-        let raw: [u8; 48] = [raw, rest].concat().try_into().unwrap();
+    fn transaction_and_pending(raw: [u8; 24], rest: [u8; 27]) {
+        let raw: [u8; 51] = [&raw[..], &rest[..]].concat().try_into().unwrap();
         let transaction = Transaction::from_bytes(&raw);
         prop_assert_eq!(transaction.to_bytes(), raw);
         let pending = Pending { transaction };

@@ -461,7 +461,7 @@ fn settlement_finds_wrong_tacs_and_repetitions() {
 
 #[test]
 fn settlement_file_errors_name_their_place() {
-    let transaction = huiwan_purse::transaction::Transaction::from_bytes(&[0x11; 48]);
+    let transaction = huiwan_purse::transaction::Transaction::from_bytes(&[0x11; 51]);
     let record = Record { transaction, tac: [1, 2, 3, 4] };
     let mut file = [record.to_bytes(), record.to_bytes()].concat();
     file[53] = 2;

@@ -6,7 +6,6 @@ use huiwan_crypto::Suite;
 
 use super::Purse;
 use super::objects::{self, PurseState};
-use crate::command::EP;
 
 impl<S: Suite> Purse<S> {
     /// P1: 00 available balance, 01 overdraft limit, 02 amount overdrawn, 03 actual balance, 04 its upper limit,
@@ -17,17 +16,15 @@ impl<S: Suite> Purse<S> {
         command: &Command<'_>,
         reply: &mut ResponseWriter<'_>,
     ) -> Result<(), Sw> {
-        if command.p2() != EP {
-            return Err(Sw::WRONG_P1P2);
-        }
+        let account = self.account(command.p2())?;
         if !command.data().is_empty() {
             return Err(Sw::WRONG_LENGTH);
         }
-        let purse = PurseState::read(cx)?;
+        let purse = PurseState::read(cx, account)?;
         // Stored balance = own money + overdraft limit, less what is spent. [sheet 3.3]
         let actual = purse.balance.saturating_sub(purse.overdraft);
         let overdrawn = purse.overdraft.saturating_sub(purse.balance);
-        let upper_limit = u32::from_be_bytes(cx.read_array(objects::UPPER_LIMIT)?);
+        let upper_limit = u32::from_be_bytes(cx.read_array(objects::upper_limit(account))?);
         match command.p1() {
             0x00 => reply.push(&purse.balance.to_be_bytes()),
             0x01 => reply.push(&purse.overdraft.to_be_bytes()),

@@ -32,7 +32,7 @@ impl Completion<'_> {
         files: &PurseFiles,
         batch: &mut Batch<'_>,
     ) -> Result<(), Sw> {
-        let (tti, init) = (self.session.phase.tti(), &self.session.init);
+        let (tti, init) = (self.session.tti(), &self.session.init);
         let record = LogRecord::new()
             .with(log::SEQ, self.seq.to_be_bytes())
             .with(log::OVERDRAFT, u24(self.after.overdraft))
@@ -42,7 +42,7 @@ impl Completion<'_> {
             .with(log::DATE, self.stamp.date)
             .with(log::TIME, self.stamp.time);
         let proof = LastProof { tti, seq: self.seq, proof: self.proof };
-        batch.put(cx.object(objects::PURSE_EP), &self.after.to_bytes());
+        batch.put(cx.object(objects::purse(self.session.account)), &self.after.to_bytes());
         batch.put(cx.object(objects::PROOF), &proof.to_bytes());
         files.log().append_record(cx.memory, batch, cx.instance, record.as_bytes())?;
         lock::clear_mac_errors(cx, batch)

@@ -9,7 +9,8 @@ use super::files::PurseFiles;
 use super::objects::{self, CardKey, PurseState};
 use super::session::{Phase, Session};
 use super::{Purse, lock};
-use crate::command::{Credit, EP, Init, LoadInit, Proof};
+use crate::account::Account;
+use crate::command::{Credit, Init, LoadInit, Proof};
 use crate::keys::{self, KeyKind};
 use crate::mac::{LoadMac1, LoadMac2, LoadTac, Message};
 use crate::status;
@@ -24,23 +25,21 @@ impl<S: Suite> Purse<S> {
         reply: &mut ResponseWriter<'_>,
     ) -> Result<(), Sw> {
         self.refuse_second_init(session)?;
-        if command.p2() != EP {
-            return Err(Sw::WRONG_P1P2);
-        }
+        let account = self.account(command.p2())?;
         let init = Init::parse(command.data()).map_err(|_| Sw::WRONG_LENGTH)?;
         let key = CardKey::read(cx, KeyKind::Load, init.key_index)?;
-        let purse = PurseState::read(cx)?;
+        let purse = PurseState::read(cx, account)?;
         if purse.online_seq >= self.profile.counter_end {
             return Err(status::COUNTER_AT_END);
         }
-        self.loaded_balance(cx, purse.balance, init.amount)?;
+        Self::loaded_balance(cx, account, purse.balance, init.amount)?;
         let random = cx.random_bytes()?;
-        let session = Session { phase: Phase::Load, init, random };
+        let session = Session { phase: Phase::Load, account, init, random };
         let session_key = load_session::<S>(&key, random, purse.online_seq)?;
         let mac1 = LoadMac1 {
             balance: purse.balance,
             amount: init.amount,
-            tti: session.phase.tti(),
+            tti: session.tti(),
             terminal: init.terminal,
         }
         .mac(&session_key)
@@ -71,17 +70,17 @@ impl<S: Suite> Purse<S> {
         }
         let Credit { stamp, mac2 } = Credit::parse(command.data()).map_err(|_| Sw::WRONG_LENGTH)?;
         let Init { key_index, amount, terminal } = session.init;
-        let tti = session.phase.tti();
+        let tti = session.tti();
         let key = CardKey::read(cx, KeyKind::Load, key_index)?;
         let dtk = CardKey::read(cx, KeyKind::Tac, self.profile.tac_key_index)?;
-        let purse = PurseState::read(cx)?;
+        let purse = PurseState::read(cx, session.account)?;
         let expected = LoadMac2 { amount, tti, terminal, stamp }
             .mac(&load_session::<S>(&key, session.random, purse.online_seq)?)
             .map_err(|_| Sw::UNKNOWN)?;
         lock::check_transaction_mac(cx, &self.profile, true, &expected, &mac2)?;
 
         let after = PurseState {
-            balance: self.loaded_balance(cx, purse.balance, amount)?,
+            balance: Self::loaded_balance(cx, session.account, purse.balance, amount)?,
             online_seq: purse.online_seq.checked_add(1).ok_or(status::COUNTER_AT_END)?,
             ..purse
         };
@@ -107,8 +106,8 @@ impl<S: Suite> Purse<S> {
 
     /// The balance after a load, or 6985 over the limit. The check is repeated at the credit for no other reason than
     /// that nothing is written unchecked.
-    fn loaded_balance(&self, cx: &mut Context<'_>, balance: u32, amount: u32) -> Result<u32, Sw> {
-        let limit = u32::from_be_bytes(cx.read_array(objects::UPPER_LIMIT)?);
+    fn loaded_balance(cx: &mut Context<'_>, account: Account, balance: u32, amount: u32) -> Result<u32, Sw> {
+        let limit = u32::from_be_bytes(cx.read_array(objects::upper_limit(account))?);
         balance.checked_add(amount).filter(|balance| *balance <= limit).ok_or(Sw::CONDITIONS_NOT_SATISFIED)
     }
 }

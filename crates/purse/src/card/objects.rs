@@ -2,11 +2,13 @@
 //!
 //! | id | content |
 //! |---|---|
-//! | `0002` | [`PurseState`]: balance 4 ‖ online counter 2 ‖ offline counter 2 ‖ overdraft limit 3 (`0001` is kept for ED) |
-//! | `0005` | upper limit of the balance 4 |
+//! | `0001` `0002` | [`PurseState`] of ED and EP: balance 4 ‖ online counter 2 ‖ offline counter 2 ‖ overdraft limit 3 |
+//! | `0004` `0005` | upper limit of the balance of ED and EP 4 |
 //! | `0006` | [`LastProof`]: transaction type 1 ‖ counter after 2 ‖ MAC 4 ‖ TAC 4 |
 //! | `0007` | lock: see [`lock`](super::lock) |
 //! | `0008` | application version 2 |
+//! | `0009` | grey lock: see [`grey_lock`](super::grey_lock) |
+//! | `000A` `000B` | PIN and its tries, a [`Pin`](huiwan_card::pin::Pin) |
 //! | `1500` `1600` `1700` | the transparent files |
 //! | `1800`… `1A00`… `1E00`… | the record files, as [`huiwan_card::files`] lays them out |
 //! | `81ii`…`89ii` | key of kind 1…9 with index ii: version 1 ‖ algorithm 1 ‖ key 16 |
@@ -16,20 +18,41 @@ use huiwan_card::Context;
 use huiwan_crypto::Secret;
 use zeroize::Zeroize;
 
+use crate::account::Account;
 use crate::command::Proof;
 use crate::keys::{KeyKind, KeyValue};
 use crate::pack::{Pack, Unpack, u24};
 use crate::status;
 use crate::tti::Tti;
 
-pub(super) const PURSE_EP: u16 = 0x0002;
-pub(super) const UPPER_LIMIT: u16 = 0x0005;
+const PURSE_ED: u16 = 0x0001;
+const PURSE_EP: u16 = 0x0002;
+const UPPER_LIMIT_ED: u16 = 0x0004;
+const UPPER_LIMIT_EP: u16 = 0x0005;
 pub(super) const PROOF: u16 = 0x0006;
 pub(super) const LOCK: u16 = 0x0007;
 pub(super) const VERSION: u16 = 0x0008;
+pub(super) const GREY_LOCK: u16 = 0x0009;
+pub(super) const PIN: u16 = 0x000A;
 pub(super) const PUBLIC_INFO: u16 = record(0x15, 0);
 pub(super) const HOLDER: u16 = record(0x16, 0);
 pub(super) const MANAGEMENT: u16 = record(0x17, 0);
+
+/// The state of an account.
+pub(super) const fn purse(account: Account) -> u16 {
+    match account {
+        Account::Ed => PURSE_ED,
+        Account::Ep => PURSE_EP,
+    }
+}
+
+/// The upper limit of an account's balance.
+pub(super) const fn upper_limit(account: Account) -> u16 {
+    match account {
+        Account::Ed => UPPER_LIMIT_ED,
+        Account::Ep => UPPER_LIMIT_EP,
+    }
+}
 
 /// Object `number` of the file with this short identifier.
 pub(super) const fn record(sfi: u8, number: u8) -> u16 {
@@ -51,8 +74,8 @@ pub(super) struct PurseState {
 }
 
 impl PurseState {
-    pub(super) fn read(cx: &mut Context<'_>) -> Result<Self, Sw> {
-        let raw: [u8; 11] = cx.read_array(PURSE_EP)?;
+    pub(super) fn read(cx: &mut Context<'_>, account: Account) -> Result<Self, Sw> {
+        let raw: [u8; 11] = cx.read_array(purse(account))?;
         let mut fields = Unpack::new(&raw);
         Ok(Self {
             balance: fields.u32(),

@@ -7,6 +7,7 @@ use huiwan_crypto::Suite;
 
 use super::Purse;
 use super::objects::{self, CardKey, PurseState};
+use crate::account::Account;
 use crate::keys;
 use crate::pack::from_u24;
 use crate::personalisation::{Grouping, KeyData, PurseData};
@@ -32,8 +33,8 @@ impl<S: Suite> Purse<S> {
                 };
                 let mut buffer = [0; 32];
                 let mut batch = Batch::new(&mut buffer);
-                batch.put(cx.object(objects::UPPER_LIMIT), &purse.upper_limit.to_be_bytes());
-                batch.put(cx.object(objects::PURSE_EP), &state.to_bytes());
+                batch.put(cx.object(objects::upper_limit(Account::Ep)), &purse.upper_limit.to_be_bytes());
+                batch.put(cx.object(objects::purse(Account::Ep)), &state.to_bytes());
                 cx.commit(&batch)
             }
             Grouping::Version => self.take_file(cx, objects::VERSION, data, 2),

@@ -9,7 +9,7 @@ use super::files::PurseFiles;
 use super::objects::{CardKey, PurseState};
 use super::session::{self, Phase, Session};
 use super::{Purse, lock};
-use crate::command::{Debit, Debited, EP, Init, Proof, PurchaseInit};
+use crate::command::{Debit, Debited, Init, Proof, PurchaseInit};
 use crate::keys::{self, KeyKind};
 use crate::mac::{Message, PurchaseMac1, PurchaseMac2, PurchaseTac};
 use crate::profile::SecondInit;
@@ -40,12 +40,10 @@ impl<S: Suite> Purse<S> {
         reply: &mut ResponseWriter<'_>,
     ) -> Result<(), Sw> {
         self.refuse_second_init(session)?;
-        if command.p2() != EP {
-            return Err(Sw::WRONG_P1P2);
-        }
+        let account = self.account(command.p2())?;
         let init = Init::parse(command.data()).map_err(|_| Sw::WRONG_LENGTH)?;
         let key = CardKey::read(cx, KeyKind::Purchase, init.key_index)?;
-        let purse = PurseState::read(cx)?;
+        let purse = PurseState::read(cx, account)?;
         if purse.offline_seq >= self.profile.counter_end {
             return Err(status::COUNTER_AT_END);
         }
@@ -63,7 +61,7 @@ impl<S: Suite> Purse<S> {
         };
         reply.push(&answer.to_bytes())?;
         session::cache(cx.volatile).clear();
-        Session { phase, init, random }.keep(cx)
+        Session { phase, account, init, random }.keep(cx)
     }
 
     pub(super) fn debit_for_purchase(
@@ -78,7 +76,7 @@ impl<S: Suite> Purse<S> {
                 Phase::Purchase => true,
                 // A composite purchase has at least one cached record. [sheet 1.3]
                 Phase::Capp => !session::cache(cx.volatile).is_empty(),
-                Phase::Load => false,
+                _ => false,
             })
             .ok_or(self.profile.out_of_order)?;
         if command.p1p2() != 0x0100 {
@@ -87,10 +85,10 @@ impl<S: Suite> Purse<S> {
         let Debit { terminal_seq, stamp, mac1 } =
             Debit::parse(command.data()).map_err(|_| Sw::WRONG_LENGTH)?;
         let Init { key_index, amount, terminal } = session.init;
-        let tti = session.phase.tti();
+        let tti = session.tti();
         let key = CardKey::read(cx, KeyKind::Purchase, key_index)?;
         let dtk = CardKey::read(cx, KeyKind::Tac, self.profile.tac_key_index)?;
-        let purse = PurseState::read(cx)?;
+        let purse = PurseState::read(cx, session.account)?;
         let session_key: S::Key = keys::open(key.algorithm, &key.value)
             .and_then(|key| keys::purchase_session(&key, session.random, purse.offline_seq, terminal_seq))
             .map_err(|_| Sw::UNKNOWN)?;

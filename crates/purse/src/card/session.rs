@@ -1,25 +1,29 @@
 //! What a session remembers between its commands, in the instance's volatile slot.
 //!
-//! Layout: phase 1 ‖ initialisation data 11 ‖ random 4 ‖ challenge length 1 ‖ challenge 8 ‖ cached records, a
-//! [`RecordCache`].
+//! Layout: phase 1 ‖ account 1 ‖ initialisation data 11 ‖ random 4 ‖ challenge length 1 ‖ challenge 8 ‖ security status 1
+//! ‖ current file 4 ‖ cached records, a [`RecordCache`].
 
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::files::RecordCache;
 use huiwan_card::{Context, ResponseWriter};
 
+use crate::account::Account;
 use crate::command::Init;
 use crate::pack::{Pack, Unpack};
 use crate::tti::Tti;
 
-const SESSION: usize = 16;
+const SESSION: usize = 17;
 const CHALLENGE: usize = 9;
+const STATUS: usize = 1;
+const CURRENT: usize = 4;
+const CACHE_AT: usize = SESSION + CHALLENGE + STATUS + CURRENT;
 
 /// Bytes the cache takes: two 128-byte records and a trip record, each with a head of six bytes, and a length. HB holds
 /// about 255 bytes in all. \[S:HB\]
 pub(super) const CACHE_LEN: usize = 2 + 2 * (128 + 6) + (48 + 6);
 
 /// Length of the volatile slot the purse wants, bytes.
-pub const VOLATILE_LEN: usize = SESSION + CHALLENGE + CACHE_LEN;
+pub const VOLATILE_LEN: usize = CACHE_AT + CACHE_LEN;
 
 /// What the initialisation was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +31,11 @@ pub(super) enum Phase {
     Load,
     Purchase,
     Capp,
+    Cash,
+    Unload,
+    Limit,
+    GreyLock,
+    GreyUnlock,
 }
 
 impl Phase {
@@ -35,15 +44,39 @@ impl Phase {
             Self::Load => 1,
             Self::Purchase => 2,
             Self::Capp => 3,
+            Self::Cash => 4,
+            Self::Unload => 5,
+            Self::Limit => 6,
+            Self::GreyLock => 7,
+            Self::GreyUnlock => 8,
         }
     }
 
+    const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            1 => Self::Load,
+            2 => Self::Purchase,
+            3 => Self::Capp,
+            4 => Self::Cash,
+            5 => Self::Unload,
+            6 => Self::Limit,
+            7 => Self::GreyLock,
+            8 => Self::GreyUnlock,
+            _ => return None,
+        })
+    }
+
     /// The type that stands in the MACs of this session. [sheet 3.2]
-    pub(super) const fn tti(self) -> Tti {
+    pub(super) const fn tti(self, account: Account) -> Tti {
         match self {
-            Self::Load => Tti::EP_LOAD,
-            Self::Purchase => Tti::EP_PURCHASE,
+            Self::Load => account.load(),
+            Self::Purchase => account.purchase(),
             Self::Capp => Tti::CAPP_PURCHASE,
+            Self::Cash => Tti::CASH,
+            Self::Unload => Tti::UNLOAD,
+            Self::Limit => Tti::LIMIT_UPDATE,
+            Self::GreyLock => Tti::GREY_LOCK,
+            Self::GreyUnlock => Tti::GREY_UNLOCK,
         }
     }
 }
@@ -52,15 +85,24 @@ impl Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Session {
     pub(super) phase: Phase,
+    pub(super) account: Account,
     pub(super) init: Init,
     pub(super) random: [u8; 4],
 }
 
 impl Session {
+    /// The type that stands in the MACs of this session.
+    pub(super) const fn tti(&self) -> Tti {
+        self.phase.tti(self.account)
+    }
+
     /// Opens (or puts back) the session.
     pub(super) fn keep(&self, cx: &mut Context<'_>) -> Result<(), Sw> {
-        let bytes: [u8; SESSION] =
-            Pack::new().put([self.phase.code()]).put(self.init.to_bytes()).put(self.random).finish();
+        let bytes: [u8; SESSION] = Pack::new()
+            .put([self.phase.code(), self.account.p2()])
+            .put(self.init.to_bytes())
+            .put(self.random)
+            .finish();
         *cx.volatile.first_chunk_mut().ok_or(Sw::NOT_ENOUGH_MEMORY)? = bytes;
         Ok(())
     }
@@ -71,14 +113,10 @@ pub(super) fn take(cx: &mut Context<'_>) -> Option<Session> {
     let slot = cx.volatile.first_chunk_mut::<SESSION>()?;
     let bytes = core::mem::replace(slot, [0; SESSION]);
     let mut fields = Unpack::new(&bytes);
-    let phase = match fields.byte() {
-        1 => Phase::Load,
-        2 => Phase::Purchase,
-        3 => Phase::Capp,
-        _ => return None,
-    };
+    let phase = Phase::from_code(fields.byte())?;
+    let account = Account::from_p2(fields.byte())?;
     let init = Init { key_index: fields.byte(), amount: fields.u32(), terminal: fields.take() };
-    Some(Session { phase, init, random: fields.take() })
+    Some(Session { phase, account, init, random: fields.take() })
 }
 
 /// Forgets everything.
@@ -133,5 +171,22 @@ pub(super) fn get_challenge(
 
 /// The records that wait for the debit. One that is to be appended stands under its file's first object.
 pub(super) fn cache(volatile: &mut [u8]) -> RecordCache<'_> {
-    RecordCache::new(volatile.get_mut(SESSION.saturating_add(CHALLENGE)..).unwrap_or_default())
+    RecordCache::new(volatile.get_mut(CACHE_AT..).unwrap_or_default())
+}
+
+/// The security status: condition bits of [`files`](super::files) that last beyond one command.
+pub(super) fn status(cx: &Context<'_>) -> u8 {
+    cx.volatile.get(SESSION.saturating_add(CHALLENGE)).copied().unwrap_or(0)
+}
+
+/// Sets the security status.
+pub(super) fn set_status(cx: &mut Context<'_>, status: u8) {
+    if let Some(place) = cx.volatile.get_mut(SESSION.saturating_add(CHALLENGE)) {
+        *place = status;
+    }
+}
+
+/// Where the current file and record are remembered.
+pub(super) fn current(volatile: &mut [u8]) -> Option<&mut [u8; CURRENT]> {
+    volatile.get_mut(SESSION.saturating_add(CHALLENGE).saturating_add(STATUS)..)?.first_chunk_mut()
 }

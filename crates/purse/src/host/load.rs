@@ -134,10 +134,10 @@ impl Default for LoadSession {
 
 impl LoadSession {
     /// Length of the persisted form, bytes.
-    pub const LEN: usize = 50;
+    pub const LEN: usize = 53;
 
     /// The first byte: the version of the form.
-    pub const VERSION: u8 = 1;
+    pub const VERSION: u8 = 2;
 
     /// A session that waits for a request.
     #[must_use]

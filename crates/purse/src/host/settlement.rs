@@ -42,10 +42,10 @@ impl core::error::Error for RecordError {}
 
 impl Record {
     /// Length of the uploaded form, bytes.
-    pub const LEN: usize = 53;
+    pub const LEN: usize = 56;
 
     /// The first byte: the version of the form.
-    pub const VERSION: u8 = 1;
+    pub const VERSION: u8 = 2;
 
     /// The record of a receipt; `None` if only the card's log proves the payment, which then is settled by hand.
     #[must_use]

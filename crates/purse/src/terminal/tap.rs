@@ -134,7 +134,7 @@ impl<'p, V: Service> Tap<'p, V> {
             (State::Exchange(exchange), Input::Key(answer)) if exchange.sam.is_none() => match answer {
                 SamAnswer::Purchase(sam) => self.exchange(Exchange { sam: Some(sam), ..exchange }, out),
                 SamAnswer::Refused(SamRefused(sw)) => Ok(self.stop(Fault::Sam(sw))),
-                SamAnswer::Credited => Err(Misuse::UnexpectedInput),
+                _ => Err(Misuse::UnexpectedInput),
             },
             (State::Persist(ready), Input::Proceed) => {
                 let data = Debit {
@@ -316,6 +316,7 @@ impl<'p, V: Service> Tap<'p, V> {
                         card: card.public_info.card_id(),
                         balance: exchange.init.balance,
                         seq: exchange.init.offline_seq,
+                        overdraft: exchange.init.overdraft,
                         amount: exchange.amount,
                         terminal: self.device.terminal,
                         terminal_seq: sam.terminal_seq,
@@ -383,7 +384,7 @@ pub(super) fn credited(receipt: Receipt, answer: SamAnswer) -> Option<Outcome> {
             Outcome::Disputed(Receipt { mac2: Mac2::Wrong, ..receipt })
         }
         SamAnswer::Refused(_) => Outcome::Paid(Receipt { mac2: Mac2::NotChecked, ..receipt }),
-        SamAnswer::Purchase(_) => return None,
+        _ => return None,
     })
 }
 

@@ -221,6 +221,7 @@ impl LoadRequest {
             card: self.card,
             balance: self.init.balance,
             seq: self.init.online_seq,
+            overdraft: 0,
             amount: self.amount,
             terminal: self.terminal,
             terminal_seq: 0,

@@ -1,0 +1,56 @@
+//! The two accounts of a purse application.
+
+use crate::command;
+use crate::tti::Tti;
+
+/// The electronic passbook (ED, 电子存折: a bank account in small, with a PIN) or the electronic purse (EP, 电子钱包: no
+/// PIN to pay). [sheet 1.1]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Account {
+    /// The passbook.
+    Ed,
+    /// The purse.
+    Ep,
+}
+
+impl Account {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Ed, Self::Ep];
+
+    /// P2 of the purse commands.
+    #[must_use]
+    pub const fn p2(self) -> u8 {
+        match self {
+            Self::Ed => command::ED,
+            Self::Ep => command::EP,
+        }
+    }
+
+    /// The account P2 names.
+    #[must_use]
+    pub const fn from_p2(p2: u8) -> Option<Self> {
+        match p2 {
+            command::ED => Some(Self::Ed),
+            command::EP => Some(Self::Ep),
+            _ => None,
+        }
+    }
+
+    /// The type of a load. [sheet 3.2]
+    #[must_use]
+    pub const fn load(self) -> Tti {
+        match self {
+            Self::Ed => Tti::ED_LOAD,
+            Self::Ep => Tti::EP_LOAD,
+        }
+    }
+
+    /// The type of a plain purchase. [sheet 3.2]
+    #[must_use]
+    pub const fn purchase(self) -> Tti {
+        match self {
+            Self::Ed => Tti::ED_PURCHASE,
+            Self::Ep => Tti::EP_PURCHASE,
+        }
+    }
+}
