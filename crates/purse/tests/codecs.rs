@@ -62,7 +62,7 @@ proptest! {
         let pending = Pending { transaction };
         prop_assert_eq!(Pending::from_bytes(&pending.to_bytes()), Some(pending));
         let mut other = pending.to_bytes();
-        other[0] = 2;
+        other[0] = 1;
         prop_assert_eq!(Pending::from_bytes(&other), None);
         prop_assert_eq!(Pending::from_bytes(&other[1..]), None);
         let record = Record { transaction, tac: [1, 2, 3, 4] };
