@@ -244,7 +244,8 @@ impl Annotated<'_> {
         let kind = Kind::of(&command, &self.context);
         let name = family::command(&command, kind, self.context.family);
         out.event(Event::Command { name, command })?;
-        let before = if command.is_extended() { 7 } else { 5 };
+        // A command without data may end before they would begin.
+        let before = if command.is_extended() { 7 } else { 5 }.min(raw.len());
         out.inside(|out| kind.command(out, &command, before, &self.context))
     }
 

@@ -160,6 +160,57 @@ fn purse_commands_are_named_by_the_selected_application() {
 }
 
 #[test]
+fn every_purse_transaction_is_taken_apart() {
+    let mut annotator = Annotator::new();
+    exchange(&mut annotator, "00A4040009A00000000386980701", "9000");
+    let unload = exchange(
+        &mut annotator,
+        "805005020B 01000003E8001122334455",
+        "00001388 0007 01 00 11223344 A1A2A3A4 9000",
+    );
+    assert!(unload.starts_with("→ INITIALIZE FOR UNLOAD (80 50 05 02)\n    electronic purse\n"), "{unload}");
+    assert!(unload.contains("online counter: 0007 = 7\n") && unload.contains("MAC1: A1A2A3A4"), "{unload}");
+    let debit = exchange(&mut annotator, "805403000B 20261123101112 01020304", "B1B2B3B4 9000");
+    assert!(debit.contains("host time: 101112 = 10:11:12\n") && debit.contains("MAC3: B1B2B3B4"), "{debit}");
+    let update = exchange(
+        &mut annotator,
+        "805004010701001122334455",
+        "00001388 0007 0003E8 01 00 11223344 A1A2A3A4 9000",
+    );
+    assert!(
+        update.starts_with("→ INITIALIZE FOR UPDATE (80 50 04 01)\n    electronic passbook\n"),
+        "{update}"
+    );
+    assert!(update.contains("old overdraft limit: 0003E8 = ¥10.00"), "{update}");
+    let limit = exchange(&mut annotator, "805800000E 0007D0 20261123101112 01020304", "B1B2B3B4 9000");
+    assert!(
+        limit.contains("new overdraft limit: 0007D0 = ¥20.00") && limit.contains("TAC: B1B2B3B4"),
+        "{limit}"
+    );
+    let lock = exchange(
+        &mut annotator,
+        "E07C080013 00000005 55667788 20261123101112 01020304",
+        "A1A2A3A4 B1B2B3B4 9000",
+    );
+    assert!(lock.starts_with("→ GREY LOCK (E0 7C 08 00)\n"), "{lock}");
+    assert!(lock.contains("terminal random number: 55667788") && lock.contains("GTAC: A1A2A3A4"), "{lock}");
+    let unlock = exchange(
+        &mut annotator,
+        "E07E08021B 000003E8 0008 001122334455 00000006 20261123101112 01020304",
+        "C1C2C3C4 9000",
+    );
+    assert!(unlock.contains("amount: 000003E8 = ¥10.00") && unlock.contains("TAC: C1C2C3C4"), "{unlock}");
+    let proof = exchange(
+        &mut annotator,
+        "E0CA00001E",
+        "01 91 02 00001388 0007 001122334455 20261123 101112 A1A2A3A4 B1B2B3B4 9000",
+    );
+    assert!(proof.contains("lock status: 01") && proof.contains("GTAC: B1B2B3B4"), "{proof}");
+    let prove = command(&mut annotator, "805A0002020008");
+    assert!(prove.contains("of a purse load") && !prove.contains("electronic"), "{prove}");
+}
+
+#[test]
 fn protected_commands_show_what_can_be_seen() {
     let mut annotator = Annotator::new();
     exchange(&mut annotator, "00A4040000", "6F108408A000000151000000A5049F6501FF9000");

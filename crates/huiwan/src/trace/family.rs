@@ -1,7 +1,7 @@
 use huiwan_apdu::{Command, Ins, Sw};
 use huiwan_tlv::{Rules, Tag, walk};
 
-use super::Kind;
+use super::{Kind, kind};
 
 /// Who defines a command, a status word or a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -86,7 +86,10 @@ pub(super) fn command(command: &Command<'_>, kind: Kind, selected: Family) -> Op
     let ins = Ins::new(command.ins());
     let class = command.class().ok()?;
     // The dictionaries know commands as they are on channel 0.
-    let cla = class.with_chaining(false).without_channel().to_byte();
+    let cla = match kind::is_fuel(command, selected) {
+        true => command.cla(),
+        false => class.with_chaining(false).without_channel().to_byte(),
+    };
     ask(kind.family().unwrap_or(selected), |family| match family {
         Family::Iso if class.is_proprietary() && ins != Ins::GET_DATA => None,
         Family::Iso => ins.name(),

@@ -34,8 +34,21 @@ pub(super) enum Kind {
     GetBalance,
     GetTransactionProve,
     UpdateCappDataCache,
+    InitializeForUpdate,
+    UpdateOverdrawLimit,
+    DebitForUnload,
+    GetAuthCode,
+    InitializeForGreyLock,
+    GreyLock,
+    DebitForUnlock,
+    InitializeForGreyUnlock,
+    GreyUnlock,
+    GetLockProof,
     InitSam,
     CreditSam,
+    InitSamForGreyLock,
+    CertifyGreyLock,
+    CalculateGmac,
     // gp.rs
     InitializeUpdate,
     GpExternalAuthenticate,
@@ -46,6 +59,11 @@ pub(super) enum Kind {
     PutKey,
     StoreData,
     Other,
+}
+
+/// Whether the class is the one of fuel cards and their PSAMs. To GlobalPlatform E0 is channel 4, protected.
+pub(super) fn is_fuel(command: &Command<'_>, family: Family) -> bool {
+    command.cla() == 0xE0 && (family == Family::Purse || matches!(command.ins(), 0x7A | 0x7C | 0x7E))
 }
 
 impl Kind {
@@ -69,23 +87,43 @@ impl Kind {
                 _ => Self::Other,
             };
         }
+        if is_fuel(command, family) {
+            return match (command.ins(), p1) {
+                (0x7A, 0x08) => Self::InitializeForGreyLock,
+                (0x7A, 0x09) => Self::InitializeForGreyUnlock,
+                (0x7C, 0x08) => Self::GreyLock,
+                (0x7E, 0x08) => Self::DebitForUnlock,
+                (0x7E, 0x09) => Self::GreyUnlock,
+                (0xCA, _) => Self::GetLockProof,
+                (0x40, _) => Self::InitSamForGreyLock,
+                (0x42, _) => Self::CertifyGreyLock,
+                (0x44, _) => Self::CalculateGmac,
+                _ => Self::Other,
+            };
+        }
         match command.ins() {
             0xA8 => Self::GetProcessingOptions,
             0xAE => Self::GenerateAc,
             0x24 | 0x5E | 0x2C => Self::Pin,
+            0xCA if family == Family::Purse && command.p1p2() == 0 => Self::GetAuthCode,
             0xCA | 0xCB => Self::GetData,
             // Purse and GlobalPlatform share 50; a challenge is not eleven bytes long.
-            0x50 if data.len() != 11 && (family == Family::Gp || matches!(data.len(), 8 | 16)) => {
+            0x50 if !matches!((p1, data.len()), (0x04, 7) | (_, 11))
+                && (family == Family::Gp || matches!(data.len(), 8 | 16)) =>
+            {
                 Self::InitializeUpdate
             }
             0x50 => match p1 {
                 0x00 => Self::InitializeForLoad,
                 0x01..=0x03 => Self::InitializeForPurchase,
+                0x04 => Self::InitializeForUpdate,
                 0x05 => Self::InitializeForUnload,
                 _ => Self::Other,
             },
             0x52 => Self::CreditForLoad,
+            0x54 if p1 == 0x03 => Self::DebitForUnload,
             0x54 => Self::DebitForPurchase,
+            0x58 => Self::UpdateOverdrawLimit,
             0x5C => Self::GetBalance,
             0x5A => Self::GetTransactionProve,
             0xDC => Self::UpdateCappDataCache,
@@ -123,8 +161,21 @@ impl Kind {
             | Self::GetBalance
             | Self::GetTransactionProve
             | Self::UpdateCappDataCache
+            | Self::InitializeForUpdate
+            | Self::UpdateOverdrawLimit
+            | Self::DebitForUnload
+            | Self::GetAuthCode
+            | Self::InitializeForGreyLock
+            | Self::GreyLock
+            | Self::DebitForUnlock
+            | Self::InitializeForGreyUnlock
+            | Self::GreyUnlock
+            | Self::GetLockProof
             | Self::InitSam
-            | Self::CreditSam => Family::Purse,
+            | Self::CreditSam
+            | Self::InitSamForGreyLock
+            | Self::CertifyGreyLock
+            | Self::CalculateGmac => Family::Purse,
             Self::InitializeUpdate
             | Self::GpExternalAuthenticate
             | Self::Install
@@ -145,7 +196,9 @@ impl Kind {
         at: usize,
         context: &Context,
     ) -> fmt::Result {
-        iso::class(out, command)?;
+        if !is_fuel(command, context.family) {
+            iso::class(out, command)?;
+        }
         match self {
             Self::GetProcessingOptions
             | Self::GenerateAc

@@ -38,6 +38,62 @@ const DEBIT: &[Row] = &[
     ("MAC1", 4, As::Bytes),
 ];
 
+const INITIALIZE_SHORT: &[Row] = &[("key index", 1, As::Number), ("terminal number", 6, As::Bytes)];
+const INITIALIZED_FOR_UPDATE: &[Row] = &[
+    ("balance", 4, As::Fen),
+    ("online counter", 2, As::Number),
+    ("old overdraft limit", 3, As::Fen),
+    ("key version", 1, As::Number),
+    ("key algorithm", 1, As::Number),
+    ("card random number", 4, As::Bytes),
+    ("MAC1", 4, As::Bytes),
+];
+const UPDATE_OVERDRAW_LIMIT: &[Row] = &[
+    ("new overdraft limit", 3, As::Fen),
+    ("host date", 4, As::Date),
+    ("host time", 3, As::Time),
+    ("MAC2", 4, As::Bytes),
+];
+const GREY_LOCK: &[Row] = &[
+    ("terminal transaction number", 4, As::Number),
+    ("terminal random number", 4, As::Bytes),
+    ("terminal date", 4, As::Date),
+    ("terminal time", 3, As::Time),
+    ("MAC1", 4, As::Bytes),
+];
+const DEBIT_FOR_UNLOCK: &[Row] = &[
+    ("amount", 4, As::Fen),
+    ("offline counter", 2, As::Number),
+    ("terminal number", 6, As::Bytes),
+    ("terminal transaction number", 4, As::Number),
+    ("terminal date", 4, As::Date),
+    ("terminal time", 3, As::Time),
+    ("GMAC", 4, As::Bytes),
+];
+const INITIALIZED_FOR_GREY_UNLOCK: &[Row] = &[
+    ("balance", 4, As::Fen),
+    ("offline counter", 2, As::Number),
+    ("online counter", 2, As::Number),
+    ("key version", 1, As::Number),
+    ("key algorithm", 1, As::Number),
+    ("card random number", 4, As::Bytes),
+    ("MAC1", 4, As::Bytes),
+];
+const GREY_UNLOCK: &[Row] =
+    &[("amount", 4, As::Fen), ("host date", 4, As::Date), ("host time", 3, As::Time), ("MAC2", 4, As::Bytes)];
+const LOCK_PROOF: &[Row] = &[
+    ("lock status", 1, As::Bytes),
+    ("transaction type", 1, As::Type),
+    ("account", 1, As::Number),
+    ("balance", 4, As::Fen),
+    ("offline counter", 2, As::Number),
+    ("terminal number", 6, As::Bytes),
+    ("date", 4, As::Date),
+    ("time", 3, As::Time),
+    ("MAC2", 4, As::Bytes),
+    ("GTAC", 4, As::Bytes),
+];
+
 pub(super) fn command(
     kind: Kind,
     out: &mut Out<'_>,
@@ -46,12 +102,8 @@ pub(super) fn command(
     context: &Context,
 ) -> fmt::Result {
     match command.p2() {
-        headers::ED if !matches!(kind, Kind::InitSam | Kind::CreditSam | Kind::UpdateCappDataCache) => {
-            out.says(format_args!("electronic passbook"))?;
-        }
-        headers::EP if !matches!(kind, Kind::InitSam | Kind::CreditSam | Kind::UpdateCappDataCache) => {
-            out.says(format_args!("electronic purse"))?;
-        }
+        headers::ED if names_account(kind) => out.says(format_args!("electronic passbook"))?,
+        headers::EP if names_account(kind) => out.says(format_args!("electronic purse"))?,
         _ => {}
     }
     let data = command.data();
@@ -59,7 +111,14 @@ pub(super) fn command(
         Kind::InitializeForLoad | Kind::InitializeForPurchase | Kind::InitializeForUnload => {
             fields(out, INITIALIZE, data, at)
         }
-        Kind::CreditForLoad => fields(out, CREDIT, data, at),
+        Kind::InitializeForUpdate | Kind::InitializeForGreyLock | Kind::InitializeForGreyUnlock => {
+            fields(out, INITIALIZE_SHORT, data, at)
+        }
+        Kind::UpdateOverdrawLimit => fields(out, UPDATE_OVERDRAW_LIMIT, data, at),
+        Kind::GreyLock => fields(out, GREY_LOCK, data, at),
+        Kind::DebitForUnlock => fields(out, DEBIT_FOR_UNLOCK, data, at),
+        Kind::GreyUnlock => fields(out, GREY_UNLOCK, data, at),
+        Kind::CreditForLoad | Kind::DebitForUnload => fields(out, CREDIT, data, at),
         Kind::DebitForPurchase => fields(out, DEBIT, data, at),
         Kind::GetTransactionProve => {
             if let Some(name) = Tti(command.p2()).name() {
@@ -85,6 +144,19 @@ pub(super) fn response(
         Kind::InitializeForLoad | Kind::InitializeForUnload => INITIALIZED_FOR_LOAD,
         Kind::InitializeForPurchase => INITIALIZED_FOR_PURCHASE,
         Kind::CreditForLoad => &[("TAC", 4, As::Bytes)],
+        Kind::InitializeForUpdate => INITIALIZED_FOR_UPDATE,
+        Kind::UpdateOverdrawLimit | Kind::DebitForUnlock => &[("TAC", 4, As::Bytes)],
+        Kind::DebitForUnload | Kind::GreyUnlock => &[("MAC3", 4, As::Bytes)],
+        Kind::InitializeForGreyLock => INITIALIZED_FOR_PURCHASE,
+        Kind::GreyLock => &[("GTAC", 4, As::Bytes), ("MAC2", 4, As::Bytes)],
+        Kind::InitializeForGreyUnlock => INITIALIZED_FOR_GREY_UNLOCK,
+        Kind::GetLockProof => LOCK_PROOF,
+        Kind::GetAuthCode => &[("authentication code", 9, As::Bytes)],
+        Kind::InitSamForGreyLock => &[
+            ("terminal transaction number", 4, As::Number),
+            ("terminal random number", 4, As::Bytes),
+            ("MAC1", 4, As::Bytes),
+        ],
         Kind::DebitForPurchase => &[("TAC", 4, As::Bytes), ("MAC2", 4, As::Bytes)],
         Kind::GetBalance if data.len() == 4 => &[("balance", 4, As::Fen)],
         Kind::GetTransactionProve => &[("MAC", 4, As::Bytes), ("TAC", 4, As::Bytes)],
@@ -92,6 +164,20 @@ pub(super) fn response(
         _ => return file(out, command, kind, data),
     };
     fields(out, rows, data, 0)
+}
+
+/// Whether P2 names the passbook or the purse.
+const fn names_account(kind: Kind) -> bool {
+    !matches!(
+        kind,
+        Kind::InitSam
+            | Kind::CreditSam
+            | Kind::InitSamForGreyLock
+            | Kind::CertifyGreyLock
+            | Kind::CalculateGmac
+            | Kind::GetTransactionProve
+            | Kind::UpdateCappDataCache
+    )
 }
 
 /// What a file of a transit card holds.
