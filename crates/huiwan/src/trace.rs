@@ -203,7 +203,9 @@ impl Annotator {
     }
 
     fn slot(&mut self, command: &Command<'_>) -> Option<&mut Context> {
-        let channel = command.class().map_or(0, Class::channel);
+        // Fuel cards know no channels: E0 is their own class.
+        let fuel = self.channels.first().is_some_and(|context| kind::is_fuel(command, context.family));
+        let channel = if fuel { 0 } else { command.class().map_or(0, Class::channel) };
         self.channels.get_mut(usize::from(channel))
     }
 }
