@@ -15,26 +15,17 @@ use crate::account::Account;
 use crate::profile::Profile;
 use crate::status;
 
-mod auth_code;
-mod authenticate;
 mod balance;
 mod capp;
-mod cash;
 mod completion;
 mod files;
-mod grey_lock;
-mod grey_unlock;
-mod limit;
 mod load;
 mod lock;
 mod objects;
 mod personalise;
-mod pin;
 mod prove;
 mod purchase;
 mod session;
-mod unload;
-mod write_key;
 
 pub use session::VOLATILE_LEN;
 
@@ -123,38 +114,17 @@ impl<S: Suite> Purse<S> {
             (0x80, 0x50) => match command.p1() {
                 0x00 => self.initialize_for_load(cx, session, command, reply),
                 0x01 => self.initialize_for_purchase(cx, session, command, reply),
-                0x02 => self.initialize_for_cash_withdraw(cx, session, command, reply),
                 0x03 => self.initialize_for_capp_purchase(cx, session, command, reply),
-                0x04 => self.initialize_for_update(cx, session, command, reply),
-                0x05 => self.initialize_for_unload(cx, session, command, reply),
                 _ => Err(Sw::WRONG_P1P2),
             },
             (0x80, 0x52) => self.credit_for_load(cx, session, command, reply),
-            (0x80, 0x54) if command.p1() == 0x03 => self.debit_for_unload(cx, session, command, reply),
             (0x80, 0x54) => self.debit_for_purchase(cx, session, command, reply),
-            (0x80, 0x58) => self.update_overdraw_limit(cx, session, command, reply),
             (0x80, 0x5A) => self.get_transaction_prove(cx, command, reply),
             (0x80, 0x5C) => self.get_balance(cx, command, reply),
             (0x80, 0xDC) => self.update_capp_data_cache(cx, session, command),
-            (0x00, 0x20) => self.verify(cx, command),
-            (0x00, 0x82) => self.external_authenticate(cx, command, challenge),
-            (0x00, 0x88) => self.internal_authenticate(cx, command, reply),
-            (0x80, 0x5E) => self.change_or_reload_pin(cx, command),
-            (0x84, 0x24) => self.pin_unblock(cx, command, challenge),
-            (0x84, 0x16) => self.card_block(cx, command, challenge),
-            (0x80, 0xCA) if self.profile.auth_code => self.get_auth_code(cx, command, reply),
-            (0x80 | 0x84, 0xD4) => self.write_key(cx, command, challenge),
-            (0xE0, 0x7A) if command.p1() == 0x08 => {
-                self.initialize_for_grey_lock(cx, session, command, reply)
-            }
-            (0xE0, 0x7C) => self.grey_lock(cx, session, command, reply),
-            (0xE0, 0x7E) if command.p1() == 0x08 => self.debit_for_unlock(cx, command, reply),
-            (0xE0, 0x7A) => self.initialize_for_grey_unlock(cx, session, command, reply),
-            (0xE0, 0x7E) => self.grey_unlock(cx, session, command, reply),
-            (0xE0, 0xCA) => self.get_lock_proof(cx, command, reply),
             (0x84, 0x18) => self.application_unblock(cx, command, challenge),
             (0x84, 0x1E) => self.application_block(cx, command, challenge),
-            (0x00 | 0x04 | 0x80 | 0x84 | 0xE0, _) => Err(Sw::INS_NOT_SUPPORTED),
+            (0x00 | 0x04 | 0x80 | 0x84, _) => Err(Sw::INS_NOT_SUPPORTED),
             _ => Err(Sw::CLA_NOT_SUPPORTED),
         }
     }

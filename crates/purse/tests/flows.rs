@@ -464,10 +464,10 @@ fn settlement_file_errors_name_their_place() {
     let transaction = huiwan_purse::transaction::Transaction::from_bytes(&[0x11; 51]);
     let record = Record { transaction, tac: [1, 2, 3, 4] };
     let mut file = [record.to_bytes(), record.to_bytes()].concat();
-    file[53] = 2;
+    file[56] = 1;
     let results: Vec<_> = settlement::Records::new(&file).collect();
     assert_eq!(results.len(), 2, "nothing after an error");
-    assert_eq!(results[1].unwrap_err().to_string(), "record version is unknown at byte 53");
+    assert_eq!(results[1].unwrap_err().to_string(), "record version is unknown at byte 56");
     let truncated = settlement::Records::new(&file[..60]).last().unwrap().unwrap_err();
     assert_eq!(truncated.to_string(), "record is truncated at byte 60");
 }

@@ -116,17 +116,6 @@ impl<S: Suite> Purse<S> {
         Status { state, ..status }.store(cx)
     }
 
-    /// CARD BLOCK.
-    pub(super) fn card_block(
-        &self,
-        cx: &mut Context<'_>,
-        command: &Command<'_>,
-        challenge: Option<Challenge>,
-    ) -> Result<(), Sw> {
-        let _ = (self, cx, command, challenge);
-        Err(Sw::INS_NOT_SUPPORTED)
-    }
-
     /// APPLICATION UNBLOCK: only from a temporary lock; the counter that caused it starts anew.
     pub(super) fn application_unblock(
         &self,

@@ -1,7 +1,7 @@
 //! What a session remembers between its commands, in the instance's volatile slot.
 //!
-//! Layout: phase 1 ‖ account 1 ‖ initialisation data 11 ‖ random 4 ‖ challenge length 1 ‖ challenge 8 ‖ security status 1
-//! ‖ current file 4 ‖ cached records, a [`RecordCache`].
+//! Layout: phase 1 ‖ account 1 ‖ initialisation data 11 ‖ random 4 ‖ challenge length 1 ‖ challenge 8 ‖ cached
+//! records, a [`RecordCache`].
 
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::files::RecordCache;
@@ -14,9 +14,7 @@ use crate::tti::Tti;
 
 const SESSION: usize = 17;
 const CHALLENGE: usize = 9;
-const STATUS: usize = 1;
-const CURRENT: usize = 4;
-const CACHE_AT: usize = SESSION + CHALLENGE + STATUS + CURRENT;
+const CACHE_AT: usize = SESSION + CHALLENGE;
 
 /// Bytes the cache takes: two 128-byte records and a trip record, each with a head of six bytes, and a length. HB holds
 /// about 255 bytes in all. \[S:HB\]
@@ -172,21 +170,4 @@ pub(super) fn get_challenge(
 /// The records that wait for the debit. One that is to be appended stands under its file's first object.
 pub(super) fn cache(volatile: &mut [u8]) -> RecordCache<'_> {
     RecordCache::new(volatile.get_mut(CACHE_AT..).unwrap_or_default())
-}
-
-/// The security status: condition bits of [`files`](super::files) that last beyond one command.
-pub(super) fn status(cx: &Context<'_>) -> u8 {
-    cx.volatile.get(SESSION.saturating_add(CHALLENGE)).copied().unwrap_or(0)
-}
-
-/// Sets the security status.
-pub(super) fn set_status(cx: &mut Context<'_>, status: u8) {
-    if let Some(place) = cx.volatile.get_mut(SESSION.saturating_add(CHALLENGE)) {
-        *place = status;
-    }
-}
-
-/// Where the current file and record are remembered.
-pub(super) fn current(volatile: &mut [u8]) -> Option<&mut [u8; CURRENT]> {
-    volatile.get_mut(SESSION.saturating_add(CHALLENGE).saturating_add(STATUS)..)?.first_chunk_mut()
 }
