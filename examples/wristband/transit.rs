@@ -128,7 +128,9 @@ impl Transit {
         });
         let (rail, bus) = (Rail::new(), Bus::new());
         let data = Personalisation {
-            purse: PurseData { balance, upper_limit: 100_000, ..PurseData::default() },
+            passbook: None,
+            purse: Some(PurseData { balance, upper_limit: 100_000, ..PurseData::default() }),
+            pin: None,
             version: Some([0x01, 0x00]),
             public_info,
             holder: None,

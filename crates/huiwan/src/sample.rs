@@ -271,7 +271,9 @@ fn bank_data<'o>(environment: &mut Environment<'_>, out: &'o mut [u8]) -> Result
 fn transit_data(out: &mut [u8]) -> Result<&[u8], SampleError> {
     let (rail, bus) = (Rail::new(), Bus::new());
     let data = Personalisation {
-        purse: PurseData { balance: PURSE, upper_limit: 100_000, ..PurseData::default() },
+        passbook: None,
+        purse: Some(PurseData { balance: PURSE, upper_limit: 100_000, ..PurseData::default() }),
+        pin: None,
         version: Some([0x01, 0x00]),
         public_info: PublicInfo::new()
             .with(public_info::ISSUER, TRANSIT_CARD.issuer)

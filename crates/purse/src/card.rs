@@ -17,15 +17,20 @@ use crate::status;
 
 mod balance;
 mod capp;
+mod cash;
 mod completion;
 mod files;
+mod limit;
 mod load;
 mod lock;
 mod objects;
+mod online;
 mod personalise;
+mod pin;
 mod prove;
 mod purchase;
 mod session;
+mod unload;
 
 pub use session::VOLATILE_LEN;
 
@@ -114,11 +119,18 @@ impl<S: Suite> Purse<S> {
             (0x80, 0x50) => match command.p1() {
                 0x00 => self.initialize_for_load(cx, session, command, reply),
                 0x01 => self.initialize_for_purchase(cx, session, command, reply),
+                0x02 => self.initialize_for_cash_withdraw(cx, session, command, reply),
                 0x03 => self.initialize_for_capp_purchase(cx, session, command, reply),
+                0x04 => self.initialize_for_update(cx, session, command, reply),
+                0x05 => self.initialize_for_unload(cx, session, command, reply),
                 _ => Err(Sw::WRONG_P1P2),
             },
             (0x80, 0x52) => self.credit_for_load(cx, session, command, reply),
+            (0x80, 0x54) if command.p1() == 0x03 => self.debit_for_unload(cx, session, command, reply),
             (0x80, 0x54) => self.debit_for_purchase(cx, session, command, reply),
+            (0x80, 0x58) => self.update_overdraw_limit(cx, session, command, reply),
+            (0x00, 0x20) => self.verify(cx, command),
+            (0x80, 0x5E) => self.change_or_reload_pin(cx, command),
             (0x80, 0x5A) => self.get_transaction_prove(cx, command, reply),
             (0x80, 0x5C) => self.get_balance(cx, command, reply),
             (0x80, 0xDC) => self.update_capp_data_cache(cx, session, command),

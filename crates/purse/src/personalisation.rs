@@ -5,8 +5,10 @@
 //!
 //! | DGI | content |
 //! |---|---|
+//! | `0001` | the passbook, as `0002`; on schemes that have one |
 //! | `0002` | the purse ([`PurseData`], 15 bytes): balance 4 ‖ online counter 2 ‖ offline counter 2 ‖ overdraft limit 3 ‖ upper limit of the balance 4. Taken until the first transaction |
 //! | `0008` | application version for FCI tag 9F08, 2 bytes; optional |
+//! | `000A` | the PIN, 1 to 6 bytes BCD, F behind an odd last digit; optional |
 //! | `0015` | file 0015, 30 bytes |
 //! | `0016` | file 0016, 55 bytes; optional |
 //! | `0017` | file 0017, 60 bytes; optional |
@@ -17,6 +19,7 @@
 
 use huiwan_tlv::{Full, dgi};
 
+use crate::account::Account;
 use crate::command::WrongLength;
 use crate::keys::{KeyKind, KeyValue};
 use crate::pack::{Pack, Unpack};
@@ -24,10 +27,14 @@ use crate::transit::{holder::Holder, management::Management, public_info::Public
 use huiwan_crypto::Secret;
 use huiwan_tlv::At;
 
+/// The passbook: [`PurseData`].
+pub const DGI_PASSBOOK: u16 = 0x0001;
 /// The purse: [`PurseData`].
 pub const DGI_PURSE: u16 = 0x0002;
 /// Application version, FCI tag 9F08.
 pub const DGI_VERSION: u16 = 0x0008;
+/// The PIN.
+pub const DGI_PIN: u16 = 0x000A;
 /// File 0015.
 pub const DGI_PUBLIC_INFO: u16 = 0x0015;
 /// File 0016.
@@ -51,8 +58,10 @@ pub const fn dgi_key(kind: KeyKind) -> u16 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Grouping {
-    /// [`DGI_PURSE`].
-    Purse,
+    /// [`DGI_PASSBOOK`] or [`DGI_PURSE`].
+    Purse(Account),
+    /// [`DGI_PIN`].
+    Pin,
     /// [`DGI_VERSION`].
     Version,
     /// [`DGI_PUBLIC_INFO`].
@@ -72,7 +81,9 @@ impl Grouping {
     #[must_use]
     pub const fn from_dgi(dgi: u16) -> Option<Self> {
         Some(match (dgi, dgi.to_be_bytes()) {
-            (DGI_PURSE, _) => Self::Purse,
+            (DGI_PASSBOOK, _) => Self::Purse(Account::Ed),
+            (DGI_PURSE, _) => Self::Purse(Account::Ep),
+            (DGI_PIN, _) => Self::Pin,
             (DGI_VERSION, _) => Self::Version,
             (DGI_PUBLIC_INFO, _) => Self::PublicInfo,
             (DGI_HOLDER, _) => Self::Holder,
@@ -137,6 +148,18 @@ impl PurseData {
     }
 }
 
+/// The PIN in a data field: BCD, without the bytes FF behind it. `None` unless 1 to 6 bytes are left, all digits but for
+/// one F at the end. [sheet 1.2]
+#[must_use]
+pub fn pin_value(data: &[u8]) -> Option<&[u8]> {
+    let end = data.iter().rposition(|byte| *byte != 0xFF)?.checked_add(1)?;
+    let value = data.get(..end).filter(|value| data.len() <= 8 && value.len() <= 6)?;
+    let (last, whole) = value.split_last()?;
+    let is_bcd = |byte: &u8| byte >> 4 <= 9 && byte & 0x0F <= 9;
+    let ends = is_bcd(last) || (last >> 4 <= 9 && last & 0x0F == 0x0F);
+    (whole.iter().all(is_bcd) && ends).then_some(value)
+}
+
 /// A card key with its references; the kind is in the DGI.
 #[derive(Debug, Clone)]
 pub struct KeyData {
@@ -186,8 +209,12 @@ impl KeyData {
 /// Everything a card is issued with.
 #[derive(Debug, Clone)]
 pub struct Personalisation<'a> {
-    /// The purse.
-    pub purse: PurseData,
+    /// The passbook, on schemes that have one.
+    pub passbook: Option<PurseData>,
+    /// The purse, on schemes that have one.
+    pub purse: Option<PurseData>,
+    /// The PIN, 1 to 6 bytes BCD, F behind an odd last digit.
+    pub pin: Option<&'a [u8]>,
     /// Application version, FCI tag 9F08.
     pub version: Option<[u8; 2]>,
     /// File 0015.
@@ -208,6 +235,9 @@ impl Personalisation<'_> {
         for key in self.keys {
             f(dgi_key(key.kind), key.to_bytes().expose());
         }
+        if let Some(pin) = self.pin {
+            f(DGI_PIN, pin);
+        }
         if let Some(version) = &self.version {
             f(DGI_VERSION, version);
         }
@@ -221,7 +251,12 @@ impl Personalisation<'_> {
             f(dgi_record(number), record);
         }
         f(DGI_PUBLIC_INFO, self.public_info.as_bytes());
-        f(DGI_PURSE, &self.purse.to_bytes());
+        if let Some(passbook) = &self.passbook {
+            f(DGI_PASSBOOK, &passbook.to_bytes());
+        }
+        if let Some(purse) = &self.purse {
+            f(DGI_PURSE, &purse.to_bytes());
+        }
     }
 
     /// Bytes [`write`](Self::write) needs.

@@ -113,7 +113,9 @@ fn personalisation_writes_the_groupings_it_names() {
     let record = rail::Rail::new();
     let records: [&[u8]; 1] = [record.as_bytes()];
     let card = Personalisation {
-        purse: FULL_PURSE,
+        passbook: None,
+        purse: Some(FULL_PURSE),
+        pin: None,
         version: None,
         public_info: world::public_info(),
         holder: None,

@@ -121,13 +121,15 @@ impl Band<'_> {
         };
         let keys = [key(0)?, key(1)?, key(2)?, key(3)?];
         let personalisation = Personalisation {
-            purse: PurseData {
+            passbook: None,
+            purse: Some(PurseData {
                 balance: 5_000,
                 online_seq: 0,
                 offline_seq: 0,
                 overdraft: [0; 3],
                 upper_limit: 100_000,
-            },
+            }),
+            pin: None,
             version: None,
             public_info: PublicInfo::new()
                 .with(public_info::ISSUER, CARD.issuer)

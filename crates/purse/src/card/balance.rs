@@ -6,6 +6,7 @@ use huiwan_crypto::Suite;
 
 use super::Purse;
 use super::objects::{self, PurseState};
+use crate::account::Account;
 
 impl<S: Suite> Purse<S> {
     /// P1: 00 available balance, 01 overdraft limit, 02 amount overdrawn, 03 actual balance, 04 its upper limit,
@@ -19,6 +20,11 @@ impl<S: Suite> Purse<S> {
         let account = self.account(command.p2())?;
         if !command.data().is_empty() {
             return Err(Sw::WRONG_LENGTH);
+        }
+        self.require_pin(cx, account)?;
+        // The variants of P1 are JT/T 978's. [sheet 1.4]
+        if command.p1() != 0 && !(account == Account::Ep && self.profile.ep_overdraft) {
+            return Err(Sw::WRONG_P1P2);
         }
         let purse = PurseState::read(cx, account)?;
         // Stored balance = own money + overdraft limit, less what is spent. [sheet 3.3]

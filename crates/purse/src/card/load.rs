@@ -10,9 +10,9 @@ use super::objects::{self, CardKey, PurseState};
 use super::session::{Phase, Session};
 use super::{Purse, lock};
 use crate::account::Account;
-use crate::command::{Credit, Init, LoadInit, Proof};
+use crate::command::{Credit, Init, Proof};
 use crate::keys::{self, KeyKind};
-use crate::mac::{LoadMac1, LoadMac2, LoadTac, Message};
+use crate::mac::{LoadMac2, LoadTac, Message};
 use crate::status;
 
 impl<S: Suite> Purse<S> {
@@ -26,34 +26,11 @@ impl<S: Suite> Purse<S> {
     ) -> Result<(), Sw> {
         self.refuse_second_init(session)?;
         let account = self.account(command.p2())?;
-        let init = Init::parse(command.data()).map_err(|_| Sw::WRONG_LENGTH)?;
-        let key = CardKey::read(cx, KeyKind::Load, init.key_index)?;
-        let purse = PurseState::read(cx, account)?;
-        if purse.online_seq >= self.profile.counter_end {
-            return Err(status::COUNTER_AT_END);
-        }
-        Self::loaded_balance(cx, account, purse.balance, init.amount)?;
-        let random = cx.random_bytes()?;
-        let session = Session { phase: Phase::Load, account, init, random };
-        let session_key = load_session::<S>(&key, random, purse.online_seq)?;
-        let mac1 = LoadMac1 {
-            balance: purse.balance,
-            amount: init.amount,
-            tti: session.tti(),
-            terminal: init.terminal,
-        }
-        .mac(&session_key)
-        .map_err(|_| Sw::UNKNOWN)?;
-        let answer = LoadInit {
-            balance: purse.balance,
-            online_seq: purse.online_seq,
-            key_version: key.version,
-            algorithm: key.algorithm,
-            random,
-            mac1,
-        };
-        reply.push(&answer.to_bytes())?;
-        session.keep(cx)
+        self.require_pin(cx, account)?;
+        let kinds = (Phase::Load, KeyKind::Load);
+        self.initialize_online(cx, kinds, account, command, reply, |cx, balance, amount| {
+            Self::loaded_balance(cx, account, balance, amount).map(|_| ())
+        })
     }
 
     pub(super) fn credit_for_load(
@@ -75,7 +52,7 @@ impl<S: Suite> Purse<S> {
         let dtk = CardKey::read(cx, KeyKind::Tac, self.profile.tac_key_index)?;
         let purse = PurseState::read(cx, session.account)?;
         let expected = LoadMac2 { amount, tti, terminal, stamp }
-            .mac(&load_session::<S>(&key, session.random, purse.online_seq)?)
+            .mac(&Self::online_session(&key, session.random, purse.online_seq)?)
             .map_err(|_| Sw::UNKNOWN)?;
         lock::check_transaction_mac(cx, &self.profile, true, &expected, &mac2)?;
 
@@ -110,10 +87,4 @@ impl<S: Suite> Purse<S> {
         let limit = u32::from_be_bytes(cx.read_array(objects::upper_limit(account))?);
         balance.checked_add(amount).filter(|balance| *balance <= limit).ok_or(Sw::CONDITIONS_NOT_SATISFIED)
     }
-}
-
-fn load_session<S: Suite>(key: &CardKey, random: [u8; 4], online_seq: u16) -> Result<S::Key, Sw> {
-    keys::open::<S::Key>(key.algorithm, &key.value)
-        .and_then(|key| keys::load_session(&key, random, online_seq))
-        .map_err(|_| Sw::UNKNOWN)
 }

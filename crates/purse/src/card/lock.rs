@@ -170,10 +170,15 @@ impl<S: Suite> Purse<S> {
         if ct_eq(&expected, given) {
             return Ok(data);
         }
+        Err(self.count_maintenance_error(cx)?)
+    }
+
+    /// Counts a wrong MAC of a secured command; the answer to it.
+    pub(super) fn count_maintenance_error(&self, cx: &mut Context<'_>) -> Result<Sw, Sw> {
         let status = Status::read(cx)?;
         let status = Status { maintenance_errors: status.maintenance_errors.saturating_add(1), ..status };
         status.store(cx)?;
-        Err(match status.lock(&self.profile) {
+        Ok(match status.lock(&self.profile) {
             Lock::Permanent => status::PERMANENTLY_LOCKED,
             Lock::None | Lock::Temporary => Sw::SM_INCORRECT,
         })

@@ -4,19 +4,22 @@
 use huiwan_apdu::Sw;
 use huiwan_card::{Batch, Context};
 use huiwan_crypto::Suite;
+use zeroize::Zeroizing;
 
 use super::Purse;
 use super::objects::{self, CardKey, PurseState};
-use crate::account::Account;
 use crate::keys;
 use crate::pack::from_u24;
-use crate::personalisation::{Grouping, KeyData, PurseData};
+use crate::personalisation::{Grouping, KeyData, PurseData, pin_value};
 use crate::transit::{holder::Holder, management::Management, public_info::PublicInfo};
 
 impl<S: Suite> Purse<S> {
     pub(super) fn take_grouping(&self, cx: &mut Context<'_>, dgi: u16, data: &[u8]) -> Result<(), Sw> {
         match Grouping::from_dgi(dgi).ok_or(Sw::REFERENCED_DATA_NOT_FOUND)? {
-            Grouping::Purse => {
+            Grouping::Purse(account) => {
+                if !self.profile.has(account) {
+                    return Err(Sw::REFERENCED_DATA_NOT_FOUND);
+                }
                 // Money and counters are set once; from the first transaction on only transactions change them.
                 if cx.exists(objects::PROOF)? {
                     return Err(Sw::CONDITIONS_NOT_SATISFIED);
@@ -33,8 +36,15 @@ impl<S: Suite> Purse<S> {
                 };
                 let mut buffer = [0; 32];
                 let mut batch = Batch::new(&mut buffer);
-                batch.put(cx.object(objects::upper_limit(Account::Ep)), &purse.upper_limit.to_be_bytes());
-                batch.put(cx.object(objects::purse(Account::Ep)), &state.to_bytes());
+                batch.put(cx.object(objects::upper_limit(account)), &purse.upper_limit.to_be_bytes());
+                batch.put(cx.object(objects::purse(account)), &state.to_bytes());
+                cx.commit(&batch)
+            }
+            Grouping::Pin => {
+                let value = pin_value(data).ok_or(Sw::WRONG_DATA)?;
+                let mut buffer = Zeroizing::new([0; 32]);
+                let mut batch = Batch::new(&mut *buffer);
+                self.pin().set(cx.instance, &mut batch, value)?;
                 cx.commit(&batch)
             }
             Grouping::Version => self.take_file(cx, objects::VERSION, data, 2),

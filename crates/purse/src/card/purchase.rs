@@ -9,6 +9,7 @@ use super::files::PurseFiles;
 use super::objects::{CardKey, PurseState};
 use super::session::{self, Phase, Session};
 use super::{Purse, lock};
+use crate::account::Account;
 use crate::command::{Debit, Debited, Init, Proof, PurchaseInit};
 use crate::keys::{self, KeyKind};
 use crate::mac::{Message, PurchaseMac1, PurchaseMac2, PurchaseTac};
@@ -41,6 +42,11 @@ impl<S: Suite> Purse<S> {
     ) -> Result<(), Sw> {
         self.refuse_second_init(session)?;
         let account = self.account(command.p2())?;
+        // Cash comes from the passbook, composite purchases from the purse. [sheet 1.3]
+        match (phase, account) {
+            (Phase::Cash, Account::Ep) | (Phase::Capp, Account::Ed) => return Err(Sw::WRONG_P1P2),
+            _ => self.require_pin(cx, account)?,
+        }
         let init = Init::parse(command.data()).map_err(|_| Sw::WRONG_LENGTH)?;
         let key = CardKey::read(cx, KeyKind::Purchase, init.key_index)?;
         let purse = PurseState::read(cx, account)?;
@@ -73,7 +79,7 @@ impl<S: Suite> Purse<S> {
     ) -> Result<(), Sw> {
         let session = session
             .filter(|session| match session.phase {
-                Phase::Purchase => true,
+                Phase::Purchase | Phase::Cash => true,
                 // A composite purchase has at least one cached record. [sheet 1.3]
                 Phase::Capp => !session::cache(cx.volatile).is_empty(),
                 _ => false,

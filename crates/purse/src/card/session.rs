@@ -1,7 +1,7 @@
 //! What a session remembers between its commands, in the instance's volatile slot.
 //!
-//! Layout: phase 1 ‖ account 1 ‖ initialisation data 11 ‖ random 4 ‖ challenge length 1 ‖ challenge 8 ‖ cached
-//! records, a [`RecordCache`].
+//! Layout: phase 1 ‖ account 1 ‖ initialisation data 11 ‖ random 4 ‖ challenge length 1 ‖ challenge 8 ‖ security
+//! status 1 ‖ cached records, a [`RecordCache`].
 
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::files::RecordCache;
@@ -14,7 +14,8 @@ use crate::tti::Tti;
 
 const SESSION: usize = 17;
 const CHALLENGE: usize = 9;
-const CACHE_AT: usize = SESSION + CHALLENGE;
+const STATUS: usize = 1;
+const CACHE_AT: usize = SESSION + CHALLENGE + STATUS;
 
 /// Bytes the cache takes: two 128-byte records and a trip record, each with a head of six bytes, and a length. HB holds
 /// about 255 bytes in all. \[S:HB\]
@@ -170,4 +171,16 @@ pub(super) fn get_challenge(
 /// The records that wait for the debit. One that is to be appended stands under its file's first object.
 pub(super) fn cache(volatile: &mut [u8]) -> RecordCache<'_> {
     RecordCache::new(volatile.get_mut(CACHE_AT..).unwrap_or_default())
+}
+
+/// The security status: whether the PIN was verified since the application was selected.
+pub(super) fn pin_verified(cx: &Context<'_>) -> bool {
+    cx.volatile.get(SESSION.saturating_add(CHALLENGE)) == Some(&1)
+}
+
+/// Sets the security status.
+pub(super) fn set_pin_verified(cx: &mut Context<'_>, verified: bool) {
+    if let Some(place) = cx.volatile.get_mut(SESSION.saturating_add(CHALLENGE)) {
+        *place = u8::from(verified);
+    }
 }

@@ -91,7 +91,9 @@ pub fn groupings(purse: PurseData) -> Vec<(u16, Vec<u8>)> {
     let (rail, bus) = (Rail::new(), Bus::new());
     let mut list = Vec::new();
     Personalisation {
-        purse,
+        passbook: None,
+        purse: Some(purse),
+        pin: None,
         version: Some([0x00, 0x01]),
         public_info: public_info(),
         holder: Some(Holder::new()),

@@ -1,0 +1,288 @@
+//! Passbook and purse of a bank card (PBOC): PIN, load, unload, purchase, cash withdrawal, overdraft limit, and their
+//! proofs. MACs come from the naive second implementation (weak).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, missing_docs)]
+
+mod world;
+
+use huiwan_card::Entry;
+use huiwan_purse::keys::KeyKind;
+use huiwan_purse::personalisation::{DGI_PASSBOOK, DGI_PIN, DGI_PUBLIC_INFO, DGI_PURSE, PurseData, dgi_key};
+use huiwan_purse::profile::Profile;
+use huiwan_testkit::hex as bytes;
+use world::{Band, Cut, RamBand, RamMemory, hex, oracle};
+
+const TERMINAL: &str = "300089000340";
+const STAMP: &str = "20261123101112";
+const PIN: &str = "0020000003123456";
+
+/// The card's own key of this kind: no derivation here.
+fn key(kind: KeyKind) -> Vec<u8> {
+    (0..16).map(|n| kind.code() * 16 + n).collect()
+}
+
+fn issued(profile: Profile) -> RamBand {
+    let entries: &'static [Entry] = Box::leak(Box::new(world::entries()));
+    let mut band = Band::blank(RamMemory::default(), world::modules(profile), entries);
+    band.ok("00A4040008A00000015100000000");
+    band.ok("80E60000");
+    let data = PurseData {
+        balance: 60_00,
+        online_seq: 7,
+        offline_seq: 9,
+        overdraft: [0, 0x03, 0xE8],
+        upper_limit: 100_00,
+    };
+    let mut groupings =
+        vec![(DGI_PIN, bytes("123456")), (DGI_PUBLIC_INFO, world::public_info().as_bytes().to_vec())];
+    let kinds = [KeyKind::Purchase, KeyKind::Load, KeyKind::Tac, KeyKind::Unload, KeyKind::Update];
+    for kind in kinds.into_iter().chain([KeyKind::Maintenance, KeyKind::PinReload]) {
+        groupings.push((dgi_key(kind), [&[1, 1, 1], &key(kind)[..]].concat()));
+    }
+    if profile.ed {
+        groupings.push((DGI_PASSBOOK, data.to_bytes().to_vec()));
+    }
+    groupings.push((DGI_PURSE, PurseData { overdraft: [0; 3], balance: 50_00, ..data }.to_bytes().to_vec()));
+    for (dgi, value) in groupings {
+        band.ok(&format!("80E20000{:02X}{dgi:04X}{}", value.len() + 2, hex(&value)));
+    }
+    band.select();
+    band
+}
+
+/// Everything a completion may change.
+fn state(band: &mut RamBand, p2: char) -> (Vec<u8>, Vec<u8>) {
+    let balance = band.ok(&format!("805C000{p2}04"));
+    let log = band.send(&bytes("00B201C417"));
+    (balance, log)
+}
+
+/// An initialisation of a load (`p1` 00) or unload (05), whose MAC1 is checked; the command that completes it.
+fn online(band: &mut RamBand, (p1, p2): (u8, u8), amount: u32, tti: u8, kind: KeyKind) -> (Vec<u8>, Vec<u8>) {
+    let answer = band.ok(&format!("8050{p1:02X}{p2:02X}0B01{amount:08X}{TERMINAL}10"));
+    let session = oracle::load_session(&key(kind), &answer[8..12], &answer[4..6]);
+    let covered = [&answer[..4], &amount.to_be_bytes(), &[tti], &bytes(TERMINAL)].concat();
+    assert_eq!(answer[12..], oracle::mac(&session, &covered), "MAC1");
+    let covered = [&amount.to_be_bytes()[..], &[tti], &bytes(TERMINAL), &bytes(STAMP)].concat();
+    (session.clone(), oracle::mac(&session, &covered))
+}
+
+fn unload(band: &mut RamBand, p2: u8, amount: u32) -> String {
+    let (_, mac2) = online(band, (5, p2), amount, 0x03, KeyKind::Unload);
+    format!("805403000B{STAMP}{}04", hex(&mac2))
+}
+
+fn load(band: &mut RamBand, p2: u8, amount: u32) -> String {
+    let (_, mac2) = online(band, (0, p2), amount, p2, KeyKind::Load);
+    format!("805200000B{STAMP}{}04", hex(&mac2))
+}
+
+fn debit(band: &mut RamBand, (p1, p2, tti): (u8, u8, u8), amount: u32) -> String {
+    let answer = band.ok(&format!("8050{p1:02X}{p2:02X}0B01{amount:08X}{TERMINAL}0F"));
+    let session =
+        oracle::purchase_session(&key(KeyKind::Purchase), &answer[11..15], &answer[4..6], &bytes("00000005"));
+    let covered = [&amount.to_be_bytes()[..], &[tti], &bytes(TERMINAL), &bytes(STAMP)].concat();
+    format!("805401000F00000005{STAMP}{}08", hex(&oracle::mac(&session, &covered)))
+}
+
+fn update(band: &mut RamBand, p2: u8, new_limit: u32) -> String {
+    let answer = band.ok(&format!("805004{p2:02X}0701{TERMINAL}13"));
+    let session = oracle::load_session(&key(KeyKind::Update), &answer[11..15], &answer[4..6]);
+    let covered = [&answer[..4], &answer[6..9], &[0x07], &bytes(TERMINAL)].concat();
+    assert_eq!(answer[15..], oracle::mac(&session, &covered), "MAC1");
+    let limit = &new_limit.to_be_bytes()[1..];
+    let covered = [limit, &[0x07], &bytes(TERMINAL), &bytes(STAMP)].concat();
+    format!("805800000E{}{STAMP}{}04", hex(limit), hex(&oracle::mac(&session, &covered)))
+}
+
+#[test]
+fn the_passbook_wants_a_pin_and_the_purse_does_not() {
+    let mut band = issued(Profile::PBOC);
+    for command in [
+        "805C000104",
+        "805000010B0100000064300089000340",
+        "805001010B0100000064300089000340",
+        "805002010B0100000064300089000340",
+        "805005010B0100000064300089000340",
+        "805005020B0100000064300089000340",
+        "805004010701300089000340",
+    ] {
+        band.expect(command, "6982");
+    }
+    band.ok("805C000204");
+    band.ok("805001020B0100000064300089000340");
+    band.ok(PIN);
+    assert_eq!(band.ok("805C000104"), 6000_u32.to_be_bytes());
+    band.select();
+    band.expect("805C000104", "6982");
+}
+
+#[test]
+fn a_pin_is_tried_three_times_and_reloaded() {
+    let mut band = issued(Profile::PBOC);
+    band.expect("00200000", "63C3");
+    band.expect("0020000003654321", "63C2");
+    // FF fills the field up; a failed try takes the verification back.
+    band.ok("0020000008123456FFFFFFFFFF");
+    band.expect("00200000", "9000");
+    band.expect("0020000003654321", "63C2");
+    band.expect("805C000104", "6982");
+    band.expect("00200000031234AA", "6700");
+    band.expect("0020000103123456", "6A86");
+    // Old ‖ FF ‖ new.
+    band.expect("805E010007123456FF654321", "9000");
+    band.expect(PIN, "63C2");
+    band.ok("0020000003654321");
+    for left in ["63C2", "63C1", "63C0", "6983"] {
+        band.expect(PIN, left);
+    }
+    band.expect("0020000003654321", "6983");
+    let mac = hex(&oracle::tac(&key(KeyKind::PinReload), &bytes("1234")));
+    band.expect(&format!("805E000006 1234 {mac}").replace(' ', ""), "9000");
+    band.ok("00200000021234");
+    band.expect("805E000006123400000000", "6988");
+    band.expect("805E000006123400000000", "6988");
+    band.expect("805E000006123400000000", "9303");
+    band.expect("00A4040008A00000063201010500", "9303");
+}
+
+#[test]
+fn unload_answers_mac3_and_proves_it() {
+    let mut band = issued(Profile::PBOC);
+    band.ok(PIN);
+    for (p2, before) in [(1_u8, 60_00_u32), (2, 50_00)] {
+        let amount = 20_00_u32;
+        let answer = band.ok(&format!("805005{p2:02X}0B01{amount:08X}{TERMINAL}10"));
+        let session = oracle::load_session(&key(KeyKind::Unload), &answer[8..12], &answer[4..6]);
+        let after = before - amount;
+        let stamp = bytes(STAMP);
+        let mac2 = [&amount.to_be_bytes()[..], &[0x03], &bytes(TERMINAL), &stamp].concat();
+        let mac2 = hex(&oracle::mac(&session, &mac2));
+        let got = band.ok(&format!("805403000B{STAMP}{mac2}04"));
+        let covered = [
+            &after.to_be_bytes()[..],
+            &answer[4..6],
+            &amount.to_be_bytes(),
+            &[0x03],
+            &bytes(TERMINAL),
+            &stamp,
+        ]
+        .concat();
+        assert_eq!(got, oracle::mac(&session, &covered), "MAC3: balance after, counter before");
+        assert_eq!(band.ok(&format!("805C00{p2:02X}04")), after.to_be_bytes());
+        assert_eq!(band.ok("805A0003020008"), [&got[..], &[0; 4]].concat(), "MAC3, no TAC");
+        band.expect(&format!("805403000B{STAMP}{mac2}04"), "6901");
+    }
+    band.expect("805005020B0100000FA0300089000340", "9401");
+    band.expect("805005020B0200000001300089000340", "9403");
+    // A session is for one kind of completion.
+    let command = unload(&mut band, 2, 1);
+    band.expect(&command.replacen("80540300", "80520000", 1), "6901");
+    for answer in ["9302", "9302", "6985"] {
+        unload(&mut band, 2, 1);
+        band.expect(&format!("805403000B{STAMP}0000000004"), answer);
+    }
+}
+
+#[test]
+fn cash_comes_from_the_passbook_only() {
+    let mut band = issued(Profile::PBOC);
+    band.ok(PIN);
+    let command = debit(&mut band, (2, 1, 0x04), 10_00);
+    let got = band.ok(&command);
+    let covered = [&1000_u32.to_be_bytes()[..], &[0x04], &bytes(TERMINAL), &bytes("00000005"), &bytes(STAMP)];
+    assert_eq!(got[..4], oracle::tac(&key(KeyKind::Tac), &covered.concat()));
+    assert_eq!(band.ok("805C000104"), 50_00_u32.to_be_bytes());
+    assert_eq!(band.ok("805A000402000A"), [&got[4..], &got[..4]].concat(), "the other way round");
+    band.expect("805002020B0100000064300089000340", "6A86");
+    band.expect("805003010B0100000064300089000340", "6A86");
+    let command = debit(&mut band, (1, 1, 0x05), 50_00);
+    band.ok(&command);
+    band.expect("805001010B0100000001300089000340", "9401");
+}
+
+#[test]
+fn the_limit_moves_the_balance() {
+    let mut band = issued(Profile::PBOC);
+    band.ok(PIN);
+    let command = update(&mut band, 1, 30_00);
+    let got = band.ok(&command);
+    let balance = 60_00_u32 - 10_00 + 30_00;
+    let covered =
+        [&balance.to_be_bytes()[..], &bytes("0007000BB807"), &bytes(TERMINAL), &bytes(STAMP)].concat();
+    assert_eq!(got, oracle::tac(&key(KeyKind::Tac), &covered));
+    assert_eq!(band.ok("805C000104"), balance.to_be_bytes());
+    assert_eq!(band.ok("00B201C417"), bytes(&format!("0008000BB800000BB807{TERMINAL}{STAMP}")));
+    assert_eq!(band.ok("805A0007020008"), [&[0; 4], &got[..]].concat());
+    // Everything spent: the limit cannot fall below what is overdrawn.
+    let command = debit(&mut band, (1, 1, 0x05), balance);
+    band.ok(&command);
+    let command = update(&mut band, 1, 29_99);
+    band.expect(&command, "9401");
+    let command = update(&mut band, 1, 150_00);
+    band.expect(&command, "6985");
+    band.expect("805004020701300089000340", "6A86");
+    band.expect("8050040106013000890003", "6700");
+    // The purse of a bank card is never overdrawn.
+    band.expect("805C010204", "6A86");
+    let mut transit = issued(Profile::JTT_978);
+    let command = update(&mut transit, 2, 5_00);
+    transit.ok(&command);
+    assert_eq!(transit.ok("805C010204"), 5_00_u32.to_be_bytes());
+    assert_eq!(transit.ok("805C000204"), 55_00_u32.to_be_bytes());
+    transit.expect("805005020B0100000064300089000340", "6A86");
+    transit.expect("805C000104", "6A86");
+    let mut city = issued(Profile::CJT_166);
+    city.expect("805004010701300089000340", "6A86");
+}
+
+#[test]
+fn counters_at_their_end_refuse() {
+    let mut profile = Profile::PBOC;
+    profile.counter_end = 7;
+    let mut band = issued(profile);
+    band.ok(PIN);
+    for command in [
+        "805000010B0100000064300089000340",
+        "805005010B0100000064300089000340",
+        "805002010B0100000064300089000340",
+        "805004010701300089000340",
+    ] {
+        band.expect(command, "9402");
+    }
+}
+
+/// Every completion of both accounts, cut before and after its commit: all of it or nothing.
+#[test]
+fn a_cut_leaves_before_or_after() {
+    type Prepare = fn(&mut RamBand) -> String;
+    let cases: [(&str, char, Prepare); 7] = [
+        ("load ED", '1', |band| load(band, 1, 5_00)),
+        ("load EP", '2', |band| load(band, 2, 5_00)),
+        ("unload ED", '1', |band| unload(band, 1, 5_00)),
+        ("unload EP", '2', |band| unload(band, 2, 5_00)),
+        ("cash", '1', |band| debit(band, (2, 1, 0x04), 5_00)),
+        ("purchase ED", '1', |band| debit(band, (1, 1, 0x05), 5_00)),
+        ("limit", '1', |band| update(band, 1, 20_00)),
+    ];
+    for (name, p2, prepare) in cases {
+        let mut done = issued(Profile::PBOC);
+        done.ok(PIN);
+        let before = state(&mut done, p2);
+        let command = prepare(&mut done);
+        done.ok(&command);
+        let after = state(&mut done, p2);
+        assert_ne!(before, after, "{name}");
+        for (cut, expected) in [(Cut::Before, &before), (Cut::After, &after)] {
+            let mut band = issued(Profile::PBOC);
+            band.ok(PIN);
+            let command = prepare(&mut band);
+            band.memory().cut = Some(cut);
+            assert_eq!(band.send(&bytes(&command)), [0x65, 0x81], "{name}");
+            band.retap();
+            band.select();
+            band.ok(PIN);
+            assert_eq!(&state(&mut band, p2), expected, "{name}, cut {cut:?}");
+        }
+    }
+}
