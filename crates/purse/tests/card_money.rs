@@ -31,7 +31,7 @@ fn issued(profile: Profile) -> RamBand {
         online_seq: 7,
         offline_seq: 9,
         overdraft: [0, 0x03, 0xE8],
-        upper_limit: 100_00,
+        upper_limit: 10_000,
     };
     let mut groupings =
         vec![(DGI_PIN, bytes("123456")), (DGI_PUBLIC_INFO, world::public_info().as_bytes().to_vec())];
@@ -219,7 +219,7 @@ fn the_limit_moves_the_balance() {
     band.ok(&command);
     let command = update(&mut band, 1, 29_99);
     band.expect(&command, "9401");
-    let command = update(&mut band, 1, 150_00);
+    let command = update(&mut band, 1, 15_000);
     band.expect(&command, "6985");
     band.expect("805004020701300089000340", "6A86");
     band.expect("8050040106013000890003", "6700");
