@@ -15,6 +15,7 @@ use crate::account::Account;
 use crate::profile::Profile;
 use crate::status;
 
+mod auth_code;
 mod balance;
 mod capp;
 mod cash;
@@ -71,8 +72,10 @@ impl<S: Suite> Purse<S> {
     /// FCI: 6F {84 AID, A5 {9F08 version, 9F0C copy of file 0015}}, so that a terminal need not read file 0015.
     fn fci(&self, cx: &mut Context<'_>, reply: &mut ResponseWriter<'_>) -> Result<Sw, Sw> {
         let lock = lock::lock(cx, &self.profile)?;
-        if lock == Lock::Permanent {
-            return Err(status::PERMANENTLY_LOCKED);
+        match lock {
+            Lock::Card => return Err(Sw::FUNCTION_NOT_SUPPORTED),
+            Lock::Permanent => return Err(status::PERMANENTLY_LOCKED),
+            Lock::None | Lock::Temporary => {}
         }
         if !cx.exists(objects::purse(Account::Ep))? && !cx.exists(objects::purse(Account::Ed))? {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
@@ -134,6 +137,9 @@ impl<S: Suite> Purse<S> {
             (0x80, 0x5A) => self.get_transaction_prove(cx, command, reply),
             (0x80, 0x5C) => self.get_balance(cx, command, reply),
             (0x80, 0xDC) => self.update_capp_data_cache(cx, session, command),
+            (0x80, 0xCA) if self.profile.auth_code => self.get_auth_code(cx, session, command, reply),
+            (0x84, 0x16) => self.card_block(cx, command, challenge),
+            (0x84, 0x24) => self.pin_unblock(cx, command, challenge),
             (0x84, 0x18) => self.application_unblock(cx, command, challenge),
             (0x84, 0x1E) => self.application_block(cx, command, challenge),
             (0x00 | 0x04 | 0x80 | 0x84, _) => Err(Sw::INS_NOT_SUPPORTED),
@@ -145,6 +151,7 @@ impl<S: Suite> Purse<S> {
     fn refuse_if_locked(&self, cx: &mut Context<'_>, cla: u8, ins: u8) -> Result<(), Sw> {
         match lock::lock(cx, &self.profile)? {
             Lock::None => Ok(()),
+            Lock::Card => Err(Sw::FUNCTION_NOT_SUPPORTED),
             Lock::Permanent => Err(status::PERMANENTLY_LOCKED),
             Lock::Temporary => match (cla, ins) {
                 (0x00, 0x84) | (0x84, 0x18 | 0x1E) => Ok(()),

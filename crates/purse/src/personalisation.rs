@@ -9,6 +9,7 @@
 //! | `0002` | the purse ([`PurseData`], 15 bytes): balance 4 ‖ online counter 2 ‖ offline counter 2 ‖ overdraft limit 3 ‖ upper limit of the balance 4. Taken until the first transaction |
 //! | `0008` | application version for FCI tag 9F08, 2 bytes; optional |
 //! | `000A` | the PIN, 1 to 6 bytes BCD, F behind an odd last digit; optional |
+//! | `000C` | the authentication code of 建设部, 9 bytes; optional |
 //! | `0015` | file 0015, 30 bytes |
 //! | `0016` | file 0016, 55 bytes; optional |
 //! | `0017` | file 0017, 60 bytes; optional |
@@ -35,6 +36,8 @@ pub const DGI_PURSE: u16 = 0x0002;
 pub const DGI_VERSION: u16 = 0x0008;
 /// The PIN.
 pub const DGI_PIN: u16 = 0x000A;
+/// The authentication code.
+pub const DGI_AUTH_CODE: u16 = 0x000C;
 /// File 0015.
 pub const DGI_PUBLIC_INFO: u16 = 0x0015;
 /// File 0016.
@@ -62,6 +65,8 @@ pub enum Grouping {
     Purse(Account),
     /// [`DGI_PIN`].
     Pin,
+    /// [`DGI_AUTH_CODE`].
+    AuthCode,
     /// [`DGI_VERSION`].
     Version,
     /// [`DGI_PUBLIC_INFO`].
@@ -84,6 +89,7 @@ impl Grouping {
             (DGI_PASSBOOK, _) => Self::Purse(Account::Ed),
             (DGI_PURSE, _) => Self::Purse(Account::Ep),
             (DGI_PIN, _) => Self::Pin,
+            (DGI_AUTH_CODE, _) => Self::AuthCode,
             (DGI_VERSION, _) => Self::Version,
             (DGI_PUBLIC_INFO, _) => Self::PublicInfo,
             (DGI_HOLDER, _) => Self::Holder,

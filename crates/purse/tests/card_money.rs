@@ -7,7 +7,9 @@ mod world;
 
 use huiwan_card::Entry;
 use huiwan_purse::keys::KeyKind;
-use huiwan_purse::personalisation::{DGI_PASSBOOK, DGI_PIN, DGI_PUBLIC_INFO, DGI_PURSE, PurseData, dgi_key};
+use huiwan_purse::personalisation::{
+    DGI_AUTH_CODE, DGI_PASSBOOK, DGI_PIN, DGI_PUBLIC_INFO, DGI_PURSE, PurseData, dgi_key,
+};
 use huiwan_purse::profile::Profile;
 use huiwan_testkit::hex as bytes;
 use world::{Band, Cut, RamBand, RamMemory, hex, oracle};
@@ -36,8 +38,11 @@ fn issued(profile: Profile) -> RamBand {
     let mut groupings =
         vec![(DGI_PIN, bytes("123456")), (DGI_PUBLIC_INFO, world::public_info().as_bytes().to_vec())];
     let kinds = [KeyKind::Purchase, KeyKind::Load, KeyKind::Tac, KeyKind::Unload, KeyKind::Update];
-    for kind in kinds.into_iter().chain([KeyKind::Maintenance, KeyKind::PinReload]) {
+    for kind in kinds.into_iter().chain([KeyKind::Maintenance, KeyKind::PinReload, KeyKind::PinUnblock]) {
         groupings.push((dgi_key(kind), [&[1, 1, 1], &key(kind)[..]].concat()));
+    }
+    if profile.auth_code {
+        groupings.push((DGI_AUTH_CODE, bytes("010203040506070809")));
     }
     if profile.ed {
         groupings.push((DGI_PASSBOOK, data.to_bytes().to_vec()));
@@ -285,4 +290,100 @@ fn a_cut_leaves_before_or_after() {
             assert_eq!(&state(&mut band, p2), expected, "{name}, cut {cut:?}");
         }
     }
+}
+
+/// The secured command `header` ‖ Lc ‖ data ‖ MAC under this kind of key, after GET CHALLENGE.
+fn secured(band: &mut RamBand, header: &str, data: &[u8], kind: KeyKind) -> String {
+    let challenge = band.ok("0084000008");
+    let head = format!("{header}{:02X}", data.len() + 4);
+    let message = [&bytes(&head)[..], data].concat();
+    format!("{head}{}{}", hex(data), hex(&oracle::secured(&key(kind), &challenge, &message)))
+}
+
+fn sealed_pin(pin: &str) -> Vec<u8> {
+    let mut block = [&[(pin.len() / 2) as u8][..], &bytes(pin), &[0x80]].concat();
+    block.resize(8, 0);
+    oracle::tdes(&key(KeyKind::PinUnblock), &block)
+}
+
+#[test]
+fn a_blocked_pin_is_unblocked_by_itself() {
+    let mut band = issued(Profile::PBOC);
+    let command = secured(&mut band, "84240000", &sealed_pin("123456"), KeyKind::PinUnblock);
+    band.expect(&command, "6985");
+    for left in ["63C2", "63C1", "63C0"] {
+        band.expect("0020000003654321", left);
+    }
+    band.expect(&command, "6984");
+    let other = secured(&mut band, "84240000", &sealed_pin("654321"), KeyKind::PinUnblock);
+    band.expect(&other, "6988");
+    let wrong_key = secured(&mut band, "84240000", &sealed_pin("123456"), KeyKind::Maintenance);
+    band.expect(&wrong_key, "6988");
+    for cut in [Cut::Before, Cut::After] {
+        let command = secured(&mut band, "84240000", &sealed_pin("123456"), KeyKind::PinUnblock);
+        band.memory().cut = Some(cut);
+        band.expect(&command, "6581");
+        band.retap();
+        band.select();
+        band.expect("00200000", if cut == Cut::Before { "6983" } else { "63C3" });
+    }
+    band.ok(PIN);
+    for left in ["63C2", "63C1", "63C0"] {
+        band.expect("0020000003654321", left);
+    }
+    // The count of wrong ones goes on: a PIN try is no right MAC.
+    let other = secured(&mut band, "84240000", &sealed_pin("654321"), KeyKind::PinUnblock);
+    band.expect(&other, "9303");
+}
+
+#[test]
+fn a_blocked_card_answers_nothing_else() {
+    let mut band = issued(Profile::PBOC);
+    band.expect("84160000", "6987");
+    let wrong = secured(&mut band, "84160000", &[], KeyKind::Load);
+    band.expect(&wrong, "6988");
+    band.ok("805C000204");
+    let command = secured(&mut band, "84160000", &[], KeyKind::Maintenance);
+    band.memory().cut = Some(Cut::Before);
+    band.expect(&command, "6581");
+    band.retap();
+    band.select();
+    let command = secured(&mut band, "84160000", &[], KeyKind::Maintenance);
+    band.ok(&command);
+    for command in ["805C000204", "0084000008", "00B0950000", "841800000401020304"] {
+        band.expect(command, "6A81");
+    }
+    band.retap();
+    band.expect("00A4040008A00000063201010500", "6A81");
+}
+
+#[test]
+fn reading_the_authentication_code_changes_mac1() {
+    let mut band = issued(Profile::CJT_166);
+    for read in [false, true] {
+        let answer = band.ok(&format!("805001020B0100000064{TERMINAL}0F"));
+        if read {
+            assert_eq!(band.ok("80CA000009"), bytes("010203040506070809"), "the session stays open");
+        }
+        let session = oracle::purchase_session(
+            &key(KeyKind::Purchase),
+            &answer[11..15],
+            &answer[4..6],
+            &bytes("00000005"),
+        );
+        let mut covered = [&bytes("0000006406")[..], &bytes(TERMINAL), &bytes(STAMP)].concat();
+        if read {
+            covered.extend(bytes("010203040506070809"));
+        }
+        band.ok(&format!("805401000F00000005{STAMP}{}08", hex(&oracle::mac(&session, &covered))));
+    }
+    // The next one is as it was, and a code that was read does not outlive a selection.
+    band.ok("80CA000009");
+    band.select();
+    let command = debit(&mut band, (1, 2, 0x06), 1_00);
+    band.ok(&command);
+    band.ok("80CA000009");
+    let command = debit(&mut band, (1, 2, 0x06), 1_00);
+    band.expect(&command, "9302");
+    issued(Profile::PBOC).expect("80CA000009", "6D00");
 }

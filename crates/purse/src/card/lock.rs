@@ -1,6 +1,6 @@
-//! Locks: the counter of wrong MACs, APPLICATION BLOCK and APPLICATION UNBLOCK. [sheet 1.2, 2.6; correction 4]
+//! Locks: the counter of wrong MACs, APPLICATION BLOCK and UNBLOCK, CARD BLOCK. [sheet 1.2, 2.6; correction 4]
 //!
-//! Object: state 1 (00 open, 01 temporarily, 02 permanently locked) ‖ wrong transaction MACs 1 ‖ wrong maintenance
+//! Object: state 1 (00 open, 01 temporarily, 02 permanently locked, 03 card blocked) ‖ wrong transaction MACs 1 ‖ wrong maintenance
 //! MACs 1. A counter at its limit locks by itself, so counting and locking are one write.
 
 use huiwan_apdu::{Command, Sw};
@@ -20,6 +20,8 @@ pub(super) enum Lock {
     None,
     Temporary,
     Permanent,
+    /// By CARD BLOCK, for good.
+    Card,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,7 +49,9 @@ impl Status {
     }
 
     const fn lock(self, profile: &Profile) -> Lock {
-        if self.state == 2 || self.maintenance_errors >= profile.maintenance_error_limit {
+        if self.state == 3 {
+            Lock::Card
+        } else if self.state == 2 || self.maintenance_errors >= profile.maintenance_error_limit {
             Lock::Permanent
         } else if self.state == 1 || self.mac_errors >= profile.mac_error_limit {
             Lock::Temporary
@@ -86,7 +90,7 @@ pub(super) fn check_transaction_mac(
     }
     Err(match status.lock(profile) {
         Lock::None => status::MAC_INVALID,
-        Lock::Temporary | Lock::Permanent => profile.locking_answer,
+        Lock::Temporary | Lock::Permanent | Lock::Card => profile.locking_answer,
     })
 }
 
@@ -114,6 +118,21 @@ impl<S: Suite> Purse<S> {
         };
         let status = self.check_maintenance_mac(cx, command, challenge)?;
         Status { state, ..status }.store(cx)
+    }
+
+    /// CARD BLOCK: from now on every command is answered 6A81. The purse is one of several applications on its element,
+    /// so this ends its own; the element's card manager has its own command for the whole. [sheet 1.2: I:HB,LIB]
+    pub(super) fn card_block(
+        &self,
+        cx: &mut Context<'_>,
+        command: &Command<'_>,
+        challenge: Option<Challenge>,
+    ) -> Result<(), Sw> {
+        if command.p1p2() != 0 {
+            return Err(Sw::WRONG_P1P2);
+        }
+        let status = self.check_maintenance_mac(cx, command, challenge)?;
+        Status { state: 3, ..status }.store(cx)
     }
 
     /// APPLICATION UNBLOCK: only from a temporary lock; the counter that caused it starts anew.
@@ -156,12 +175,23 @@ impl<S: Suite> Purse<S> {
         command: &Command<'c>,
         challenge: Option<Challenge>,
     ) -> Result<&'c [u8], Sw> {
+        self.check_secured_by(cx, KeyKind::Maintenance, command, challenge)
+    }
+
+    /// The same under another key.
+    pub(super) fn check_secured_by<'c>(
+        &self,
+        cx: &mut Context<'_>,
+        kind: KeyKind,
+        command: &Command<'c>,
+        challenge: Option<Challenge>,
+    ) -> Result<&'c [u8], Sw> {
         let Some((data, given)) = command.data().split_last_chunk::<4>() else {
             return Err(if command.data().is_empty() { Sw::SM_MISSING } else { Sw::WRONG_LENGTH });
         };
         // Without a challenge right before there is nothing to bind the command to. [sheet 1.1]
         let challenge = challenge.ok_or(Sw::DATA_INVALIDATED)?;
-        let key = CardKey::read(cx, KeyKind::Maintenance, self.profile.maintenance_key_index)?;
+        let key = CardKey::read(cx, kind, self.profile.maintenance_key_index)?;
         let key: S::Key = keys::open(key.algorithm, &key.value).map_err(|_| Sw::UNKNOWN)?;
         let [cla, ins, p1, p2] = command.header();
         let lc = u8::try_from(command.data().len()).map_err(|_| Sw::WRONG_LENGTH)?;
@@ -180,7 +210,7 @@ impl<S: Suite> Purse<S> {
         status.store(cx)?;
         Ok(match status.lock(&self.profile) {
             Lock::Permanent => status::PERMANENTLY_LOCKED,
-            Lock::None | Lock::Temporary => Sw::SM_INCORRECT,
+            Lock::None | Lock::Temporary | Lock::Card => Sw::SM_INCORRECT,
         })
     }
 

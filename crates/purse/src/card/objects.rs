@@ -8,6 +8,7 @@
 //! | `0007` | lock: see [`lock`](super::lock) |
 //! | `0008` | application version 2 |
 //! | `000A` `000B` | PIN and its tries, a [`Pin`](huiwan_card::pin::Pin) |
+//! | `000C` | authentication code 9 |
 //! | `1500` `1600` `1700` | the transparent files |
 //! | `1800`… `1A00`… `1E00`… | the record files, as [`huiwan_card::files`] lays them out |
 //! | `81ii`…`89ii` | key of kind 1…9 with index ii: version 1 ‖ algorithm 1 ‖ key 16 |
@@ -32,6 +33,7 @@ pub(super) const PROOF: u16 = 0x0006;
 pub(super) const LOCK: u16 = 0x0007;
 pub(super) const VERSION: u16 = 0x0008;
 pub(super) const PIN: u16 = 0x000A;
+pub(super) const AUTH_CODE: u16 = 0x000C;
 pub(super) const PUBLIC_INFO: u16 = record(0x15, 0);
 pub(super) const HOLDER: u16 = record(0x16, 0);
 pub(super) const MANAGEMENT: u16 = record(0x17, 0);

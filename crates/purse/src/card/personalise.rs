@@ -47,6 +47,7 @@ impl<S: Suite> Purse<S> {
                 self.pin().set(cx.instance, &mut batch, value)?;
                 cx.commit(&batch)
             }
+            Grouping::AuthCode => self.take_file(cx, objects::AUTH_CODE, data, super::auth_code::LEN),
             Grouping::Version => self.take_file(cx, objects::VERSION, data, 2),
             Grouping::PublicInfo => self.take_file(cx, objects::PUBLIC_INFO, data, PublicInfo::LEN),
             Grouping::Holder => self.take_file(cx, objects::HOLDER, data, Holder::LEN),

@@ -1,13 +1,15 @@
-//! VERIFY, CHANGE PIN and RELOAD PIN. [sheet 1.2]
+//! VERIFY, CHANGE PIN, RELOAD PIN and PIN UNBLOCK. [sheet 1.2]
 //!
 //! A PIN is BCD, two digits a byte, an odd last one followed by F. Bytes FF behind it are padding.
 
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::Context;
 use huiwan_card::pin::Pin;
-use huiwan_crypto::{Suite, ct_eq};
+use huiwan_crypto::{BlockKey, Suite, ct_eq};
+use zeroize::Zeroizing;
 
 use super::objects::{self, CardKey};
+use super::session::Challenge;
 use super::{Purse, session};
 use crate::account::Account;
 use crate::keys::{self, KeyKind};
@@ -21,13 +23,13 @@ impl<S: Suite> Purse<S> {
     }
 
     /// 6982 unless the PIN was verified since the application was selected, where the account wants it.
-    pub(super) fn require_pin(&self, cx: &Context<'_>, account: Account) -> Result<(), Sw> {
+    pub(super) fn require_pin(&self, cx: &mut Context<'_>, account: Account) -> Result<(), Sw> {
         let wanted = account == Account::Ed && self.profile.ed_pin;
         if wanted { Self::require_verified(cx) } else { Ok(()) }
     }
 
     /// 6982 unless the PIN was verified since the application was selected.
-    pub(super) fn require_verified(cx: &Context<'_>) -> Result<(), Sw> {
+    pub(super) fn require_verified(cx: &mut Context<'_>) -> Result<(), Sw> {
         if session::pin_verified(cx) { Ok(()) } else { Err(Sw::SECURITY_STATUS) }
     }
 
@@ -78,5 +80,42 @@ impl<S: Suite> Purse<S> {
         }
         session::set_pin_verified(cx, false);
         self.pin().unblock(cx, Some(value))
+    }
+
+    /// PIN UNBLOCK: len ‖ PIN ‖ 80 00… under DPUK, then the MAC under the same key. A PIN that is not the card's counts
+    /// as a wrong MAC does. \[layout I:HB,LIB; the rest S:HB\]
+    pub(super) fn pin_unblock(
+        &self,
+        cx: &mut Context<'_>,
+        command: &Command<'_>,
+        challenge: Option<Challenge>,
+    ) -> Result<(), Sw> {
+        if command.p1p2() != 0 {
+            return Err(Sw::WRONG_P1P2);
+        }
+        if self.pin().tries(cx)? != 0 {
+            return Err(Sw::CONDITIONS_NOT_SATISFIED);
+        }
+        let sealed = self.check_secured_by(cx, KeyKind::PinUnblock, command, challenge)?;
+        let key = CardKey::read(cx, KeyKind::PinUnblock, self.profile.maintenance_key_index)?;
+        let key: S::Key = keys::open(key.algorithm, &key.value).map_err(|_| Sw::UNKNOWN)?;
+        let mut block = Zeroizing::new([0; 16]);
+        let block = block.get_mut(..key.block_len()).ok_or(Sw::UNKNOWN)?;
+        if sealed.len() != block.len() {
+            return Err(Sw::WRONG_LENGTH);
+        }
+        block.copy_from_slice(sealed);
+        key.decrypt_ecb(block).map_err(|_| Sw::UNKNOWN)?;
+        let presented = block.split_first().and_then(|(len, rest)| rest.split_at_checked(usize::from(*len)));
+        let presented = match presented {
+            Some((pin, [0x80, rest @ ..])) if rest.iter().all(|byte| *byte == 0) => pin_value(pin),
+            _ => None,
+        };
+        let mut reference = Zeroizing::new([0; 16]);
+        let reference = cx.read(objects::PIN, &mut *reference)?;
+        if !presented.is_some_and(|pin| ct_eq(pin, reference)) {
+            return Err(self.count_maintenance_error(cx)?);
+        }
+        self.pin().unblock(cx, None)
     }
 }

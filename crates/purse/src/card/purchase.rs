@@ -98,8 +98,7 @@ impl<S: Suite> Purse<S> {
         let session_key: S::Key = keys::open(key.algorithm, &key.value)
             .and_then(|key| keys::purchase_session(&key, session.random, purse.offline_seq, terminal_seq))
             .map_err(|_| Sw::UNKNOWN)?;
-        let expected =
-            PurchaseMac1 { amount, tti, terminal, stamp }.mac(&session_key).map_err(|_| Sw::UNKNOWN)?;
+        let expected = Self::purchase_mac1(cx, &session_key, PurchaseMac1 { amount, tti, terminal, stamp })?;
         let counted = session.phase != Phase::Capp || self.profile.composite_mac_errors;
         lock::check_transaction_mac(cx, &self.profile, counted, &expected, &mac1)?;
 

@@ -173,14 +173,38 @@ pub(super) fn cache(volatile: &mut [u8]) -> RecordCache<'_> {
     RecordCache::new(volatile.get_mut(CACHE_AT..).unwrap_or_default())
 }
 
-/// The security status: whether the PIN was verified since the application was selected.
-pub(super) fn pin_verified(cx: &Context<'_>) -> bool {
-    cx.volatile.get(SESSION.saturating_add(CHALLENGE)) == Some(&1)
+/// Bits of the security status.
+const PIN_VERIFIED: u8 = 0x01;
+const AUTH_CODE_READ: u8 = 0x02;
+
+fn status(volatile: &mut [u8]) -> Option<&mut u8> {
+    volatile.get_mut(SESSION.saturating_add(CHALLENGE))
 }
 
-/// Sets the security status.
-pub(super) fn set_pin_verified(cx: &mut Context<'_>, verified: bool) {
-    if let Some(place) = cx.volatile.get_mut(SESSION.saturating_add(CHALLENGE)) {
-        *place = u8::from(verified);
+fn set(cx: &mut Context<'_>, bit: u8, on: bool) {
+    if let Some(status) = status(cx.volatile) {
+        *status = if on { *status | bit } else { *status & !bit };
     }
+}
+
+/// Whether the PIN was verified since the application was selected.
+pub(super) fn pin_verified(cx: &mut Context<'_>) -> bool {
+    status(cx.volatile).is_some_and(|status| *status & PIN_VERIFIED != 0)
+}
+
+/// Remembers whether the PIN was verified.
+pub(super) fn set_pin_verified(cx: &mut Context<'_>, verified: bool) {
+    set(cx, PIN_VERIFIED, verified);
+}
+
+/// Whether the authentication code was read; the debit that asks forgets it.
+pub(super) fn take_auth_code_read(cx: &mut Context<'_>) -> bool {
+    let read = status(cx.volatile).is_some_and(|status| *status & AUTH_CODE_READ != 0);
+    set(cx, AUTH_CODE_READ, false);
+    read
+}
+
+/// Remembers that the authentication code was read.
+pub(super) fn set_auth_code_read(cx: &mut Context<'_>) {
+    set(cx, AUTH_CODE_READ, true);
 }
