@@ -8,10 +8,12 @@
 //!
 //! Reads answer from memory. Updates only add to a [`Batch`], so that a transaction commits files, balances and proofs at once;
 //! an update sees the earlier ones of its batch. Updates that wait for a later command are kept in a [`RecordCache`].
+//! Which file and record a session stands on is a [`Current`], kept by the application from command to command.
 
 mod access;
 mod cache;
 mod command;
+mod current;
 
 use huiwan_apdu::Sw;
 
@@ -22,6 +24,7 @@ use crate::memory::{InstanceId, Memory, ObjectId};
 pub use access::{Access, Grant};
 pub use cache::RecordCache;
 pub use command::{BinaryTarget, RecordTarget, Which};
+pub use current::Current;
 
 /// How the content of a file is organised. [ISO 7816-4 7.4.1]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +49,15 @@ pub enum Structure {
         /// Records in the ring, 1–254.
         records: u8,
     },
-    /// At most `records` records of at most `len` bytes, found by number or by their first byte.
+    /// At most `records` records of at most `len` bytes.
     Variable {
         /// Bytes of a record at most.
         len: u8,
         /// Records at most, 254 or fewer.
         records: u8,
+        /// Offset of the byte that identifies a record: 0, the tag, in ISO files; 1 in those of JT/T 978, whose identifiers
+        /// have two bytes. The records of other structures are identified by their first byte.
+        id_at: u8,
     },
 }
 
@@ -184,7 +190,7 @@ impl File<'_> {
         }
     }
 
-    /// The number of the record that begins with `identifier`.
+    /// The number of the record with this identifier, or of any record without one.
     ///
     /// # Errors
     /// 6981 for a transparent file, 6A83 when there is none, 6581 when memory fails.
@@ -192,10 +198,14 @@ impl File<'_> {
         &self,
         memory: &mut dyn Memory,
         owner: InstanceId,
-        identifier: u8,
+        identifier: Option<u8>,
         which: Which,
     ) -> Result<u8, Sw> {
         let (_, records) = self.record_shape()?;
+        let id_at = match self.structure {
+            Structure::Variable { id_at, .. } => usize::from(id_at),
+            _ => 0,
+        };
         let (from, to) = match which {
             Which::First | Which::Last => (1, records),
             Which::NextAfter(n) => (n.saturating_add(1), records),
@@ -203,14 +213,19 @@ impl File<'_> {
         };
         let mut found = None;
         for number in from..=to {
-            let mut first = [0];
-            match self.read_record(memory, owner, number, &mut first) {
-                Ok([first]) if *first == identifier => found = Some(number),
+            let object = match self.record(memory, None, owner, number) {
+                Ok(object) if memory.len(object)?.is_some() => object,
+                // Personalisation may have left numbers out.
                 Ok(_) | Err(Sw::RECORD_NOT_FOUND) => continue,
                 Err(sw) => return Err(sw),
-            }
-            if matches!(which, Which::First | Which::NextAfter(_)) {
-                break;
+            };
+            let mut byte = [0];
+            let byte = memory.read(object, id_at, &mut byte)?;
+            if identifier.is_none_or(|identifier| byte == [identifier]) {
+                found = Some(number);
+                if matches!(which, Which::First | Which::NextAfter(_)) {
+                    break;
+                }
             }
         }
         found.ok_or(Sw::RECORD_NOT_FOUND)
@@ -241,7 +256,8 @@ impl File<'_> {
         Ok(())
     }
 
-    /// Adds to `batch`: a new record, the newest of a cyclic file, the last of the others.
+    /// Adds to `batch`: a new record, the newest of a cyclic file, the last of the others. The answer is its
+    /// number.
     ///
     /// # Errors
     /// 6981 for a transparent file, 6A84 when a linear or variable file is full, 6700 for a wrong length, 6581 when memory fails.
@@ -251,7 +267,7 @@ impl File<'_> {
         batch: &mut Batch<'_>,
         owner: InstanceId,
         data: &[u8],
-    ) -> Result<(), Sw> {
+    ) -> Result<u8, Sw> {
         self.check_record(data)?;
         let (_, records) = self.record_shape()?;
         if let Structure::Cyclic { .. } = self.structure {
@@ -260,13 +276,13 @@ impl File<'_> {
             let used = used.saturating_add(1).min(records);
             batch.put(ObjectId::new(owner, self.base), &[slot, used]);
             batch.put(self.numbered(owner, slot.saturating_add(1)), data);
-            return Ok(());
+            return Ok(1);
         }
         for number in 1..=records {
             let object = self.numbered(owner, number);
             if !exists(memory, batch, object)? {
                 batch.put(object, data);
-                return Ok(());
+                return Ok(number);
             }
         }
         Err(Sw::NOT_ENOUGH_MEMORY)
@@ -284,7 +300,7 @@ impl File<'_> {
         match self.structure {
             Structure::Linear { len, records }
             | Structure::Cyclic { len, records }
-            | Structure::Variable { len, records } => Ok((len, records)),
+            | Structure::Variable { len, records, .. } => Ok((len, records)),
             Structure::Transparent { .. } => Err(Sw::COMMAND_INCOMPATIBLE),
         }
     }

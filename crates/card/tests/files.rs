@@ -64,9 +64,10 @@ fn linear_records() {
     let mut out = [0; 8];
     assert_eq!(FILE.read_record(&mut memory, TOY, 1, &mut out), Err(Sw::RECORD_NOT_FOUND));
     for n in 1..=4 {
-        write(&mut memory, |memory, batch| FILE.append_record(memory, batch, TOY, &[n; 3])).unwrap();
+        write(&mut memory, |memory, batch| FILE.append_record(memory, batch, TOY, &[n; 3]).map(drop))
+            .unwrap();
     }
-    let full = write(&mut memory, |memory, batch| FILE.append_record(memory, batch, TOY, &[5; 3]));
+    let full = write(&mut memory, |memory, batch| FILE.append_record(memory, batch, TOY, &[5; 3]).map(drop));
     assert_eq!(full, Err(Sw::NOT_ENOUGH_MEMORY));
     assert_eq!(FILE.read_record(&mut memory, TOY, 3, &mut out), Ok(&[3; 3][..]));
     for number in [0, 5, 255] {
@@ -125,27 +126,55 @@ fn transparent_files_have_ends() {
 }
 
 #[test]
-fn variable_records_are_found_by_their_first_byte() {
-    let file = File { structure: Structure::Variable { len: 5, records: 6 }, ..FILE };
-    let mut memory = memory();
-    for record in [&[0xA1, 1][..], &[0xA2, 2, 2], &[0xA1, 3, 3, 3], &[0xA3], &[0xA1, 5]] {
-        write(&mut memory, |memory, batch| file.append_record(memory, batch, TOY, record)).unwrap();
+fn variable_records_are_found_by_the_byte_their_file_names() {
+    // The same records with an identifier before and behind another byte.
+    for (id_at, records) in [
+        (0, [&[0xA1, 1][..], &[0xA2, 2, 2], &[0xA1, 3, 3, 3], &[0xA3], &[0xA1, 5]]),
+        (1, [&[0x27, 0xA1][..], &[0x27, 0xA2, 2], &[0x27, 0xA1, 3, 3], &[0x27, 0xA3], &[0x27, 0xA1]]),
+    ] {
+        let file = File { structure: Structure::Variable { len: 5, records: 6, id_at }, ..FILE };
+        let mut memory = memory();
+        for (number, record) in (1..).zip(records) {
+            write(&mut memory, |memory, batch| {
+                assert_eq!(file.append_record(memory, batch, TOY, record)?, number);
+                Ok(())
+            })
+            .unwrap();
+        }
+        let mut find = |identifier, which| file.find_record(&mut memory, TOY, identifier, which);
+        assert_eq!(find(Some(0xA1), Which::First), Ok(1));
+        assert_eq!(find(Some(0xA1), Which::Last), Ok(5));
+        assert_eq!(find(Some(0xA1), Which::NextAfter(1)), Ok(3));
+        assert_eq!(find(Some(0xA1), Which::NextAfter(5)), Err(Sw::RECORD_NOT_FOUND));
+        assert_eq!(find(Some(0xA1), Which::PreviousBefore(5)), Ok(3));
+        assert_eq!(find(Some(0xA1), Which::PreviousBefore(1)), Err(Sw::RECORD_NOT_FOUND));
+        assert_eq!(find(Some(0xA3), Which::First), Ok(4));
+        assert_eq!(find(Some(0x27), Which::First), Err(Sw::RECORD_NOT_FOUND));
+        assert_eq!(find(None, Which::Last), Ok(5));
+        assert_eq!(find(None, Which::PreviousBefore(5)), Ok(4));
     }
-    let mut find = |identifier, which| file.find_record(&mut memory, TOY, identifier, which);
-    assert_eq!(find(0xA1, Which::First), Ok(1));
-    assert_eq!(find(0xA1, Which::Last), Ok(5));
-    assert_eq!(find(0xA1, Which::NextAfter(1)), Ok(3));
-    assert_eq!(find(0xA1, Which::NextAfter(5)), Err(Sw::RECORD_NOT_FOUND));
-    assert_eq!(find(0xA1, Which::PreviousBefore(5)), Ok(3));
-    assert_eq!(find(0xA1, Which::PreviousBefore(1)), Err(Sw::RECORD_NOT_FOUND));
-    assert_eq!(find(0xA3, Which::First), Ok(4));
-    assert_eq!(find(0xA4, Which::First), Err(Sw::RECORD_NOT_FOUND));
+    let file = File { structure: Structure::Variable { len: 5, records: 6, id_at: 0 }, ..FILE };
     let update = |data: &[u8]| {
         write(&mut self::memory(), |memory, batch| file.update_record(memory, batch, TOY, 1, data))
     };
     assert_eq!(update(&[0xA1; 6]), Err(Sw::WRONG_LENGTH));
     assert_eq!(update(&[]), Err(Sw::WRONG_LENGTH));
     assert_eq!(update(&[0xA1; 5]), Ok(()));
+}
+
+#[test]
+fn numbers_left_out_are_passed_over() {
+    let file = File { structure: Structure::Variable { len: 5, records: 6, id_at: 0 }, ..FILE };
+    let mut memory = memory();
+    write(&mut memory, |_, batch| {
+        batch.put(ObjectId::new(TOY, file.base + 2), &[0xA1]);
+        batch.put(ObjectId::new(TOY, file.base + 5), &[0xA2]);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(file.find_record(&mut memory, TOY, Some(0xA2), Which::First), Ok(5));
+    assert_eq!(file.find_record(&mut memory, TOY, None, Which::NextAfter(2)), Ok(5));
+    assert_eq!(file.find_record(&mut memory, TOY, None, Which::First), Ok(2));
 }
 
 #[test]
@@ -196,12 +225,12 @@ fn files_through_apdus() {
             let (data, sw) = reply.split_last_chunk::<2>().unwrap();
             (data.to_vec(), u16::from_be_bytes(*sw))
         };
+        assert_eq!(send(&[0x00, 0xB0, 0x00, 0, 0]).1, 0x6986, "no current file");
         assert_eq!(send(&[0x00, 0xB0, 0x95, 0, 0]), (vec![0; 32], 0x9000));
         assert_eq!(send(&[0x00, 0xB0, 0x95, 30, 0]), (vec![0; 2], 0x9000));
         assert_eq!(send(&[0x00, 0xB0, 0x95, 30, 3]), (vec![], 0x6C02));
         assert_eq!(send(&[0x00, 0xB0, 0x95, 32, 0]).1, 0x6B00);
         assert_eq!(send(&[0x00, 0xB0, 0x96, 0, 0]).1, 0x6A82);
-        assert_eq!(send(&[0x00, 0xB0, 0x00, 0, 0]).1, 0x6986, "no current file");
         assert_eq!(send(&[0x00, 0xB0, 0x98, 0, 0]).1, 0x6981, "a record file");
         assert_eq!(send(&[0x00, 0xD6, 0x95, 0, 1, 1]).1, 0x6982, "no PIN yet");
         assert_eq!(send(&[0x00, 0xB2, 0x01, 0xBC, 0]).1, 0x6982);
@@ -212,7 +241,11 @@ fn files_through_apdus() {
         assert_eq!(send(&[0x00, 0xB2, 0xA1, 0xB8, 0]), (vec![0xA1, 7], 0x9000), "by identifier");
         assert_eq!(send(&[0x00, 0xB2, 0x01, 0xBC, 1]), (vec![0xA1], 0x9000), "by number, less of it");
         assert_eq!(send(&[0x00, 0xB2, 0xA2, 0xB8, 0]).1, 0x6A83);
-        assert_eq!(send(&[0x00, 0xB2, 0xA1, 0xBA, 0]).1, 0x6A81);
+        assert_eq!(
+            send(&[0x00, 0xB2, 0xA1, 0xBA, 0]),
+            (vec![0xA1, 7], 0x9000),
+            "next of an undefined pointer"
+        );
         assert_eq!(send(&[0x00, 0xB2, 0xA1, 0xBF, 0]).1, 0x6A86);
         assert_eq!(send(&[0x00, 0xDC, 0xA1, 0xB8, 3, 0xA1, 8, 8]).1, 0x9000);
         assert_eq!(send(&[0x00, 0xE2, 0x01, 0xB8, 1, 1]).1, 0x6A86);
@@ -225,6 +258,88 @@ fn files_through_apdus() {
         send(&[0x00, 0xB2, 0x01, 0xC4, 0])
     });
     assert_eq!(answers.0, (vec![0, 0, 0, 200, 200, 0, 0, 0], 0x9000));
+}
+
+#[test]
+fn the_record_pointer_moves_by_identifier() {
+    with_toy(issued(), |element, env| {
+        let mut send = |command: &[u8]| {
+            let reply = element.exchange(command, env);
+            let (data, sw) = reply.split_last_chunk::<2>().unwrap();
+            (data.to_vec(), u16::from_be_bytes(*sw))
+        };
+        assert_eq!(send(b"\x00\x20\x00\x00\x041234").1, 0x9000);
+        assert_eq!(send(&[0x00, 0xB2, 0x00, 0x02, 0]).1, 0x6986, "no current file");
+        assert_eq!(send(&[0x00, 0xE2, 0x00, 0x00, 1, 1]).1, 0x6986);
+        assert_eq!(send(&[0x00, 0xA4, 0x00, 0x00, 2, 0x00, 0x77]).1, 0x6A82);
+        assert_eq!(send(&[0x00, 0xA4, 0x00, 0x00, 2, 0x00, 0x17]).1, 0x9000);
+        assert_eq!(send(&[0x00, 0xB2, 0x00, 0x04, 0]).1, 0x6A83, "the pointer is undefined");
+        for record in [[0xA1, 1], [0xA2, 2], [0xA1, 3], [0xA3, 4]] {
+            assert_eq!(send(&[0x00, 0xE2, 0x00, 0x00, 2, record[0], record[1]]).1, 0x9000);
+        }
+        assert_eq!(send(&[0x00, 0xB2, 0x00, 0x04, 0]), (vec![0xA3, 4], 0x9000), "on the appended one");
+        // A short identifier makes the file current anew: the pointer is undefined, next is first and previous is last.
+        assert_eq!(send(&[0x00, 0xB2, 0x02, 0xBC, 0]), (vec![0xA2, 2], 0x9000));
+        assert_eq!(send(&[0x00, 0xB2, 0x00, 0x04, 0]).1, 0x6A83, "a number does not set the pointer");
+        assert_eq!(send(&[0x00, 0xB2, 0xA1, 0x02, 0]), (vec![0xA1, 1], 0x9000), "next: the first");
+        assert_eq!(send(&[0x00, 0xB2, 0xA1, 0x02, 0]), (vec![0xA1, 3], 0x9000), "next");
+        assert_eq!(send(&[0x00, 0xB2, 0xA1, 0x02, 0]).1, 0x6A83);
+        assert_eq!(send(&[0x00, 0xB2, 0x00, 0x04, 0]), (vec![0xA1, 3], 0x9000), "a failure leaves it");
+        assert_eq!(send(&[0x00, 0xB2, 0x00, 0x02, 0]), (vec![0xA3, 4], 0x9000), "any next");
+        assert_eq!(send(&[0x00, 0xB2, 0x00, 0x03, 0]), (vec![0xA1, 3], 0x9000), "any previous");
+        assert_eq!(send(&[0x00, 0xB2, 0xA1, 0x03, 0]), (vec![0xA1, 1], 0x9000), "previous");
+        assert_eq!(send(&[0x00, 0xB2, 0xA1, 0x03, 0]).1, 0x6A83);
+        assert_eq!(send(&[0x00, 0xB2, 0xA1, 0x01, 0]), (vec![0xA1, 3], 0x9000), "last");
+        assert_eq!(send(&[0x00, 0xB2, 0xA1, 0x00, 0]), (vec![0xA1, 1], 0x9000), "first");
+        assert_eq!(send(&[0x00, 0xDC, 0xA1, 0x02, 2, 0xA1, 9]).1, 0x9000, "update the next");
+        assert_eq!(send(&[0x00, 0xB2, 0x03, 0x04, 0]), (vec![0xA1, 9], 0x9000));
+        assert_eq!(send(&[0x00, 0xDC, 0x00, 0x04, 2, 0xA1, 8]).1, 0x9000, "update the current");
+        assert_eq!(send(&[0x00, 0xDC, 0xA1, 0x00, 2, 0xA1, 7]).1, 0x9000, "update the first");
+        assert_eq!(send(&[0x00, 0xB2, 0x01, 0x04, 0]), (vec![0xA1, 7], 0x9000));
+        assert_eq!(send(&[0x00, 0xB2, 0x03, 0x04, 0]), (vec![0xA1, 8], 0x9000));
+        assert_eq!(send(&[0x00, 0xB2, 0xA3, 0xBB, 0]), (vec![0xA3, 4], 0x9000), "previous: the last");
+        assert_eq!(send(&[0x00, 0xDC, 0xA7, 0x00, 2, 0xA7, 7]).1, 0x6A83);
+        assert_eq!(send(&[0x00, 0xE2, 0x00, 0x00, 1, 0xA9]).1, 0x9000);
+        assert_eq!(send(&[0x00, 0xE2, 0x00, 0x00, 1, 0xA9]).1, 0x6A84, "five records are all");
+        assert_eq!(send(&[0x00, 0xB0, 0x00, 0x00, 0]).1, 0x6981, "records are not bytes");
+        // A transparent file through its identifier, with an offset in P1 and P2.
+        assert_eq!(send(&[0x00, 0xA4, 0x00, 0x00, 2, 0x00, 0x15]).1, 0x9000);
+        assert_eq!(send(&[0x00, 0xD6, 0x00, 30, 2, 5, 6]).1, 0x9000);
+        assert_eq!(send(&[0x00, 0xB0, 0x00, 31, 0]), (vec![6], 0x9000));
+        assert_eq!(send(&[0x00, 0xB0, 0x01, 0x00, 0]).1, 0x6B00);
+        assert_eq!(send(&[0x00, 0xB0, 0x7F, 0xFF, 0]).1, 0x6B00);
+        assert_eq!(send(&[0x00, 0xD6, 0x7F, 0xFF, 1, 1]).1, 0x6B00);
+        assert_eq!(send(&[0x00, 0xD6, 0x00, 31, 2, 1, 1]).1, 0x6A84);
+        assert_eq!(send(&[0x00, 0xB2, 0x01, 0x04, 0]).1, 0x6981, "bytes are not records");
+        assert_eq!(send(&[0x00, 0xE2, 0x00, 0x00, 1, 1]).1, 0x6981);
+        assert_eq!(send(&[0x00, 0xB2, 0x01, 0xCC, 0]).1, 0x6A82);
+        assert_eq!(send(&[0x00, 0xB0, 0x00, 31, 0]), (vec![6], 0x9000), "a failure leaves the current file");
+    });
+}
+
+#[test]
+fn the_record_pointer_walks_a_ring_that_has_turned() {
+    with_toy(issued(), |element, env| {
+        let mut send = |command: &[u8]| {
+            let reply = element.exchange(command, env);
+            let (data, sw) = reply.split_last_chunk::<2>().unwrap();
+            (data.get(4).copied(), u16::from_be_bytes(*sw))
+        };
+        // Six records in a ring of four: 6, 5, 4 and 3 are left.
+        for amount in 1..=6 {
+            send(&[0x80, 0x10, 0, 0, 1, amount]);
+        }
+        let mut p2 = 0xC2;
+        for amount in [6, 5, 4, 3] {
+            assert_eq!(send(&[0x00, 0xB2, 0x00, p2, 0]), (Some(amount), 0x9000));
+            p2 = 0x02;
+        }
+        assert_eq!(send(&[0x00, 0xB2, 0x00, 0x02, 0]), (None, 0x6A83), "nothing follows the oldest");
+        assert_eq!(send(&[0x00, 0xB2, 0x00, 0x03, 0]), (Some(4), 0x9000));
+        assert_eq!(send(&[0x00, 0xB2, 0x00, 0x01, 0]), (Some(3), 0x9000));
+        assert_eq!(send(&[0x00, 0xB2, 0x00, 0x00, 0]), (Some(6), 0x9000));
+        assert_eq!(send(&[0x00, 0xB2, 0x00, 0x03, 0]), (None, 0x6A83), "nothing comes before the newest");
+    });
 }
 
 #[test]

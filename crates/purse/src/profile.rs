@@ -13,7 +13,7 @@ pub struct RecordFormat {
     pub id_len: usize,
     /// Which byte of the identifier P1 of UPDATE CAPP DATA CACHE names: the second on JT/T 978, the only one on
     /// 建设部 and ETC cards.
-    pub match_at: usize,
+    pub match_at: u8,
     /// Offset of the inner length.
     pub length_at: usize,
     /// What the inner length leaves out: inner length = length − this.
@@ -29,12 +29,6 @@ impl RecordFormat {
     pub const CJT_166: Self = Self { id_len: 1, match_at: 0, length_at: 1, head_len: 2, lock_at: Some(2) };
     /// Highway (ETC): `AA 29 lock`, the lock flag not tested. \[S:HB\]
     pub const ETC: Self = Self { id_len: 1, match_at: 0, length_at: 1, head_len: 2, lock_at: None };
-
-    /// Whether `record` is the one P1 = `id` names.
-    #[must_use]
-    pub fn matches(&self, record: &[u8], id: u8) -> bool {
-        record.get(self.match_at) == Some(&id)
-    }
 
     /// Whether the inner length fits a record of `record.len()` bytes.
     #[must_use]

@@ -443,14 +443,15 @@ fn files_answer_iso_status_words() {
         band.expect(&format!("00A4000002{fid}"), "6A82");
     }
     band.expect("00B094001E", "6A82");
+    band.expect("00B000001E", "6986");
     band.expect("00B098001E", "6981");
     band.expect("00B0951E01", "6B00");
     band.expect("00B095001F", "6C1E");
     band.expect("00B0951C02", "0000 9000");
-    band.expect("00B000001E", "6986");
+    band.expect("00B0001C02", "0000 9000");
     band.expect("00B201AC00", "6981");
     band.expect("00B201CC00", "6A82");
-    band.expect("00B201D180", "6A81");
+    assert_eq!(band.ok("00B201D180"), band.ok("00B201D080"), "the last with this identifier is the first");
     band.expect("00B201D580", "6A86");
     band.expect("00B209D080", "6A83");
     band.expect("00B203D480", "6A83");

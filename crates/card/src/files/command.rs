@@ -2,7 +2,7 @@
 
 use huiwan_apdu::{Command, Sw};
 
-use super::{Access, File, Files, Structure};
+use super::{Current, File, Files, Structure};
 use crate::batch::Batch;
 use crate::context::Context;
 use crate::response::ResponseWriter;
@@ -67,16 +67,51 @@ impl RecordTarget {
     }
 }
 
+impl RecordTarget {
+    /// Whether P1 is an identifier, so that the command sets the record pointer; otherwise it is a number.
+    #[must_use]
+    pub const fn by_identifier(&self) -> bool {
+        self.mode < 4
+    }
+}
+
 impl<'a> Files<'a> {
-    fn target(&self, sfi: Option<u8>, current: Option<u8>) -> Result<&'a File<'a>, Sw> {
-        match sfi.or(current) {
-            Some(sfi) => self.by_sfi(sfi),
-            None => Err(Sw::COMMAND_NOT_ALLOWED),
-        }
+    /// The file and the record number that READ RECORD or UPDATE RECORD mean.
+    ///
+    /// | mode | P1 |
+    /// |---|---|
+    /// | 0 first, 1 last, 2 next, 3 previous | a record identifier; 00: any record |
+    /// | 4 | a record number; 00: the record the pointer is on |
+    ///
+    /// Next and previous count from the record pointer; while it is undefined they are first and last. Nothing follows the
+    /// last record, in a ring neither. [ISO 7816-4 7.3.2, 7.3.3]
+    ///
+    /// # Errors
+    /// 6A82, 6986, 6981, 6A83; 6A86 for a mode that names more than one record.
+    pub fn record_target(
+        &self,
+        cx: &mut Context<'_>,
+        target: RecordTarget,
+        current: Current,
+    ) -> Result<(&'a File<'a>, u8), Sw> {
+        let file = self.target(target.sfi, current)?;
+        // A short identifier makes its file current anew, with the pointer undefined.
+        let pointer = current.record().filter(|_| target.sfi.is_none());
+        let which = match (target.mode, pointer) {
+            (0, _) | (2, None) => Which::First,
+            (1, _) | (3, None) => Which::Last,
+            (2, Some(pointer)) => Which::NextAfter(pointer),
+            (3, Some(pointer)) => Which::PreviousBefore(pointer),
+            (4, _) if target.p1 != 0 => return Ok((file, target.p1)),
+            (4, _) => return pointer.map(|pointer| (file, pointer)).ok_or(Sw::RECORD_NOT_FOUND),
+            _ => return Err(Sw::WRONG_P1P2),
+        };
+        let identifier = Some(target.p1).filter(|&identifier| identifier != 0);
+        Ok((file, file.find_record(cx.memory, cx.instance, identifier, which)?))
     }
 
-    /// Answers READ BINARY (B0) and READ RECORD (B2) from the caller's own files. `current` is the short identifier of the
-    /// current file, `granted` the access conditions fulfilled now.
+    /// Answers READ BINARY (B0) and READ RECORD (B2) from the caller's own files, with the access conditions `granted` now.
+    /// `current` moves on only when the answer is good.
     ///
     /// # Errors
     /// The status word: 6A82, 6A83, 6B00, 6981, 6982, 6986, 6A86, and 6Cxx with the right length when Ne asks for more than there
@@ -85,41 +120,44 @@ impl<'a> Files<'a> {
         &self,
         cx: &mut Context<'_>,
         command: &Command<'_>,
-        current: Option<u8>,
+        current: &mut Current,
         granted: u8,
         reply: &mut ResponseWriter<'_>,
     ) -> Result<(), Sw> {
         let owner = cx.instance;
         let room = reply.len()..reply.capacity();
-        let (n, all) = match command.ins() {
+        let (file, named, pointer, n) = match command.ins() {
             0xB0 => {
                 let target = BinaryTarget::parse(command.p1(), command.p2())?;
-                let file = self.target(target.sfi, current)?;
+                let file = self.target(target.sfi, *current)?;
                 file.check_read(owner, owner, granted)?;
                 let out = reply.buffer_mut().get_mut(room.clone()).unwrap_or_default();
-                (file.read_binary(cx.memory, owner, target.offset, out)?.len(), 256)
+                let n = file.read_binary(cx.memory, owner, target.offset, out)?.len();
+                (file, target.sfi.is_some(), None, n)
             }
             0xB2 => {
                 let target = RecordTarget::parse(command.p1(), command.p2())?;
-                let file = self.target(target.sfi, current)?;
-                file.check_read(owner, owner, granted)?;
-                let number = number(cx, file, target)?;
+                self.target(target.sfi, *current)?.check_read(owner, owner, granted)?;
+                let (file, number) = self.record_target(cx, target, *current)?;
                 let out = reply.buffer_mut().get_mut(room.clone()).unwrap_or_default();
-                (file.read_record(cx.memory, owner, number, out)?.len(), 256)
+                let n = file.read_record(cx.memory, owner, number, out)?.len();
+                (file, target.sfi.is_some(), target.by_identifier().then_some(number), n)
             }
             _ => return Err(Sw::INS_NOT_SUPPORTED),
         };
         // Le = 00 takes what there is; any other Le has to be right or smaller.
         let n = match command.ne().map(|ne| ne.get()) {
-            Some(ne) if ne > n && ne < all => return Err(Sw::wrong_le(u8::try_from(n).unwrap_or(0))),
+            Some(ne) if ne > n && ne < 256 => return Err(Sw::wrong_le(u8::try_from(n).unwrap_or(0))),
             Some(ne) => n.min(ne),
             None => n,
         };
-        reply.set_len(room.start.saturating_add(n))
+        reply.set_len(room.start.saturating_add(n))?;
+        current.moved(file, named, pointer);
+        Ok(())
     }
 
     /// Adds to `batch` what UPDATE BINARY (D6), UPDATE RECORD (DC) or APPEND RECORD (E2) wants with `data` (the command data
-    /// without a MAC, say). The caller commits.
+    /// without a MAC, say). The caller commits, and keeps `current` when that went well.
     ///
     /// # Errors
     /// The status word: 6A82, 6A83, 6A84, 6B00, 6700, 6981, 6982, 6986, 6A86; 6D00 for another instruction.
@@ -128,52 +166,47 @@ impl<'a> Files<'a> {
         cx: &mut Context<'_>,
         command: &Command<'_>,
         data: &[u8],
-        current: Option<u8>,
+        current: &mut Current,
         granted: u8,
         batch: &mut Batch<'_>,
     ) -> Result<(), Sw> {
         let owner = cx.instance;
-        let may = |access: Access| access.check(granted);
-        match command.ins() {
+        let (file, named, pointer) = match command.ins() {
             0xD6 => {
                 let target = BinaryTarget::parse(command.p1(), command.p2())?;
-                let file = self.target(target.sfi, current)?;
-                may(file.update)?;
-                file.update_binary(cx.memory, batch, owner, target.offset, data, cx.scratch)
+                let file = self.target(target.sfi, *current)?;
+                file.check_update(owner, owner, granted)?;
+                file.update_binary(cx.memory, batch, owner, target.offset, data, cx.scratch)?;
+                (file, target.sfi.is_some(), None)
             }
             0xDC => {
                 let target = RecordTarget::parse(command.p1(), command.p2())?;
-                let file = self.target(target.sfi, current)?;
-                may(file.update)?;
+                let file = self.target(target.sfi, *current)?;
+                file.check_update(owner, owner, granted)?;
                 // Writing the record before the newest of a ring is how a new one comes in.
-                if matches!(file.structure, Structure::Cyclic { .. }) && target.mode == 3 && target.p1 == 0 {
-                    return file.append_record(cx.memory, batch, owner, data);
+                let ring = matches!(file.structure, Structure::Cyclic { .. });
+                if ring && target.mode == 3 && target.p1 == 0 {
+                    file.append_record(cx.memory, batch, owner, data)?;
+                    (file, target.sfi.is_some(), Some(1))
+                } else {
+                    let (file, number) = self.record_target(cx, target, *current)?;
+                    file.update_record(cx.memory, batch, owner, number, data)?;
+                    (file, target.sfi.is_some(), target.by_identifier().then_some(number))
                 }
-                let number = number(cx, file, target)?;
-                file.update_record(cx.memory, batch, owner, number, data)
             }
             0xE2 => {
                 let target = RecordTarget::parse(command.p1(), command.p2())?;
                 if target.p1 != 0 || target.mode != 0 {
                     return Err(Sw::WRONG_P1P2);
                 }
-                let file = self.target(target.sfi, current)?;
-                may(file.update)?;
-                file.append_record(cx.memory, batch, owner, data)
+                let file = self.target(target.sfi, *current)?;
+                file.check_update(owner, owner, granted)?;
+                let number = file.append_record(cx.memory, batch, owner, data)?;
+                (file, target.sfi.is_some(), Some(number))
             }
-            _ => Err(Sw::INS_NOT_SUPPORTED),
-        }
-    }
-}
-
-/// The record number that P1 and the mode name.
-fn number(cx: &mut Context<'_>, file: &File<'_>, target: RecordTarget) -> Result<u8, Sw> {
-    match target.mode {
-        0 => file.find_record(cx.memory, cx.instance, target.p1, Which::First),
-        1 => file.find_record(cx.memory, cx.instance, target.p1, Which::Last),
-        4 => Ok(target.p1),
-        // Next and previous need a current record, which these files do not keep.
-        2 | 3 => Err(Sw::FUNCTION_NOT_SUPPORTED),
-        _ => Err(Sw::WRONG_P1P2),
+            _ => return Err(Sw::INS_NOT_SUPPORTED),
+        };
+        current.moved(file, named, pointer);
+        Ok(())
     }
 }

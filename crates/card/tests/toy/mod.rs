@@ -16,7 +16,7 @@
 )]
 
 use huiwan_apdu::{Aid, Command, Sw};
-use huiwan_card::files::{Access, File, Files, Structure};
+use huiwan_card::files::{Access, Current, File, Files, Structure};
 use huiwan_card::pin::Pin;
 use huiwan_card::{
     Action, Batch, Context, Cut, Element, Entry, Environment, InstanceId, Interface, Journal, Memory, Module,
@@ -31,6 +31,8 @@ const PIN_GRANTED: u8 = 1;
 
 /// Where the volatile slot remembers that the PIN was verified.
 const VERIFIED: usize = 0;
+/// Where it remembers the current file and record.
+const CURRENT: core::ops::Range<usize> = 1..1 + Current::LEN;
 
 pub const FILES: Files<'static> = Files(&[
     File {
@@ -54,7 +56,7 @@ pub const FILES: Files<'static> = Files(&[
     File {
         fid: 0x0017,
         sfi: 0x17,
-        structure: Structure::Variable { len: 40, records: 5 },
+        structure: Structure::Variable { len: 40, records: 5, id_at: 0 },
         base: 0x0300,
         read: Access::all_of(PIN_GRANTED),
         update: Access::all_of(PIN_GRANTED),
@@ -65,6 +67,14 @@ pub const FILES: Files<'static> = Files(&[
 pub struct Toy;
 
 impl Toy {
+    fn current(cx: &Context<'_>) -> Current {
+        Current::from_bytes(cx.volatile[CURRENT].try_into().unwrap())
+    }
+
+    fn keep(cx: &mut Context<'_>, current: Current) {
+        cx.volatile[CURRENT].copy_from_slice(&current.to_bytes());
+    }
+
     fn count(cx: &mut Context<'_>, amount: u8) -> Result<u32, Sw> {
         let counter =
             u32::from_be_bytes(cx.read_array(COUNTER)?).checked_add(amount.into()).ok_or(Sw::new(0x9402))?;
@@ -112,12 +122,27 @@ impl Toy {
                 PIN.change(cx, old, new)
             }
             (0x00, 0x2C) => PIN.unblock(cx, Some(command.data()).filter(|data| !data.is_empty())),
-            (0x00, 0xB0 | 0xB2) => FILES.read(cx, command, None, granted, reply),
+            (0x00, 0xA4) => {
+                let fid = u16::from_be_bytes(command.data().try_into().map_err(|_| Sw::WRONG_LENGTH)?);
+                let mut current = Self::current(cx);
+                FILES.select(fid, &mut current)?;
+                Self::keep(cx, current);
+                Ok(())
+            }
+            (0x00, 0xB0 | 0xB2) => {
+                let mut current = Self::current(cx);
+                FILES.read(cx, command, &mut current, granted, reply)?;
+                Self::keep(cx, current);
+                Ok(())
+            }
             (0x00, 0xD6 | 0xDC | 0xE2) => {
                 let mut buffer = [0; 300];
                 let mut batch = Batch::new(&mut buffer);
-                FILES.update(cx, command, command.data(), None, granted, &mut batch)?;
-                cx.commit(&batch)
+                let mut current = Self::current(cx);
+                FILES.update(cx, command, command.data(), &mut current, granted, &mut batch)?;
+                cx.commit(&batch)?;
+                Self::keep(cx, current);
+                Ok(())
             }
             (0x00 | 0x80, _) => Err(Sw::INS_NOT_SUPPORTED),
             _ => Err(Sw::CLA_NOT_SUPPORTED),

@@ -44,7 +44,7 @@ impl<S: Suite> Purse<S> {
         let base = cx.object(file.base);
         if sfi == self.profile.composite_sfi {
             let mut stored = [0; 255];
-            let (number, stored) = self.find_record(cx, &files, command.p1(), &mut stored)?;
+            let (number, stored) = Self::find_record(cx, &files, command.p1(), &mut stored)?;
             let len = stored.len();
             if self.profile.records.is_locked(stored) {
                 return Err(status::RECORD_LOCKED);

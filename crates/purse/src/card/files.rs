@@ -2,13 +2,13 @@
 //! [sheet 1.2, 5]
 
 use huiwan_apdu::{Command, Sw};
-use huiwan_card::files::{Access, File, Files, Structure};
+use huiwan_card::files::{Access, File, Files, RecordTarget, Structure, Which};
 use huiwan_card::{Batch, Context, ResponseWriter};
 use huiwan_crypto::Suite;
 
 use super::Purse;
 use super::objects;
-use super::session::Challenge;
+use super::session::{self, Challenge};
 use crate::profile::Profile;
 use crate::transit::holder::Holder;
 use crate::transit::log::LogRecord;
@@ -19,7 +19,6 @@ use crate::transit::public_info::PublicInfo;
 const SECURED: u8 = 0x01;
 
 const INS_UPDATE_RECORD: u8 = 0xDC;
-const INS_READ_RECORD: u8 = 0xB2;
 
 /// The files of a profile. A file's objects begin at its short identifier ‖ 00.
 #[derive(Debug)]
@@ -42,7 +41,11 @@ impl PurseFiles {
         };
         let cyclic = |sfi, len, records| file(sfi, Structure::Cyclic { len, records }, Access::NEVER);
         let log_len = u8::try_from(LogRecord::LEN).unwrap_or(u8::MAX);
-        let composite = Structure::Variable { len: u8::MAX, records: profile.composite_records };
+        let composite = Structure::Variable {
+            len: u8::MAX,
+            records: profile.composite_records,
+            id_at: profile.records.match_at,
+        };
         Self([
             transparent(0x15, PublicInfo::LEN),
             transparent(0x16, Holder::LEN),
@@ -77,8 +80,7 @@ impl PurseFiles {
 }
 
 impl<S: Suite> Purse<S> {
-    /// READ BINARY by short file identifier, READ RECORD by number (1 is the newest in cyclic files) or, in the composite
-    /// file, by identifier.
+    /// READ BINARY, and READ RECORD by number (1 is the newest in cyclic files) or by identifier.
     pub(super) fn read(
         &self,
         cx: &mut Context<'_>,
@@ -89,8 +91,10 @@ impl<S: Suite> Purse<S> {
             return Err(Sw::WRONG_LENGTH);
         }
         let files = PurseFiles::new(&self.profile);
-        let command = self.by_number(cx, &files, command)?;
-        files.all().read(cx, &command, None, 0, reply)
+        let mut current = session::current(cx.volatile);
+        files.all().read(cx, command, &mut current, 0, reply)?;
+        session::set_current(cx.volatile, current);
+        Ok(())
     }
 
     /// UPDATE BINARY and UPDATE RECORD, secured (`04 … MAC`), or plain where the profile lets it. A record keeps its length
@@ -110,68 +114,47 @@ impl<S: Suite> Purse<S> {
             return Err(Sw::WRONG_LENGTH);
         }
         let files = PurseFiles::new(&self.profile);
-        let command = self.by_number(cx, &files, command)?;
+        let mut current = session::current(cx.volatile);
         let mut buffer = [0; 288];
         let mut batch = Batch::new(&mut buffer);
-        files.all().update(cx, &command, data, None, granted, &mut batch)?;
-        let sfi = command.p2() >> 3;
-        if command.ins() == INS_UPDATE_RECORD && sfi == self.profile.composite_sfi {
-            let mut stored = [0; 255];
-            let stored = files.composite().read_record(cx.memory, cx.instance, command.p1(), &mut stored)?;
-            if data.len() != stored.len() || !self.profile.records.length_fits(data) {
-                return Err(Sw::INCONSISTENT_LENGTH);
-            }
-            let id = self.profile.records.id_len;
-            if data.get(..id) != stored.get(..id) {
-                return Err(Sw::WRONG_DATA);
+        if command.ins() == INS_UPDATE_RECORD {
+            let target = RecordTarget::parse(command.p1(), command.p2())?;
+            let file = files.all().target(target.sfi, current)?;
+            file.check_update(cx.instance, cx.instance, granted)?;
+            if file.sfi == self.profile.composite_sfi {
+                let (_, number) = files.all().record_target(cx, target, current)?;
+                self.check_record(cx, file, number, data)?;
             }
         }
+        files.all().update(cx, command, data, &mut current, granted, &mut batch)?;
         Self::clear_maintenance_errors(cx, &mut batch)?;
-        cx.commit(&batch)
+        cx.commit(&batch)?;
+        session::set_current(cx.volatile, current);
+        Ok(())
     }
 
-    /// A record command on the composite file by identifier, as the same command by number: which byte identifies a
-    /// record is the profile's affair.
-    fn by_number<'c>(
-        &self,
-        cx: &mut Context<'_>,
-        files: &PurseFiles,
-        command: &Command<'c>,
-    ) -> Result<Command<'c>, Sw> {
-        let (sfi, mode) = (command.p2() >> 3, command.p2() & 0x07);
-        let record = matches!(command.ins(), INS_READ_RECORD | INS_UPDATE_RECORD);
-        match mode {
-            0 if record && sfi == self.profile.composite_sfi => {
-                let mut out = [0; 255];
-                let (number, _) = self.find_record(cx, files, command.p1(), &mut out)?;
-                let by_number = Command::new(command.cla(), command.ins(), number, command.p2() | 0x04);
-                let by_number = by_number.with_data(command.data());
-                Ok(command.ne().map_or(by_number, |ne| by_number.with_ne(ne)))
-            }
-            1..=3 if record => Err(Sw::FUNCTION_NOT_SUPPORTED),
-            _ => Ok(*command),
+    /// A record keeps its length and its identifier. [sheet 1.2]
+    fn check_record(&self, cx: &mut Context<'_>, file: &File<'_>, number: u8, data: &[u8]) -> Result<(), Sw> {
+        let mut stored = [0; 255];
+        let stored = file.read_record(cx.memory, cx.instance, number, &mut stored)?;
+        if data.len() != stored.len() || !self.profile.records.length_fits(data) {
+            return Err(Sw::INCONSISTENT_LENGTH);
         }
+        let id = self.profile.records.id_len;
+        if data.get(..id) != stored.get(..id) {
+            return Err(Sw::WRONG_DATA);
+        }
+        Ok(())
     }
 
     /// The first record of the composite file that `id` names: its number and content.
     pub(super) fn find_record<'o>(
-        &self,
         cx: &mut Context<'_>,
         files: &PurseFiles,
         id: u8,
         out: &'o mut [u8; 255],
     ) -> Result<(u8, &'o [u8]), Sw> {
-        for number in 1..=self.profile.composite_records {
-            let mut head = [0; 2];
-            match files.composite().read_record(cx.memory, cx.instance, number, &mut head) {
-                Ok(head) if self.profile.records.matches(head, id) => {
-                    let record = files.composite().read_record(cx.memory, cx.instance, number, out)?;
-                    return Ok((number, record));
-                }
-                Ok(_) | Err(Sw::RECORD_NOT_FOUND) => {}
-                Err(sw) => return Err(sw),
-            }
-        }
-        Err(Sw::RECORD_NOT_FOUND)
+        let number = files.composite().find_record(cx.memory, cx.instance, Some(id), Which::First)?;
+        Ok((number, files.composite().read_record(cx.memory, cx.instance, number, out)?))
     }
 }

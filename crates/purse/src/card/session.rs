@@ -1,10 +1,10 @@
 //! What a session remembers between its commands, in the instance's volatile slot.
 //!
-//! Layout: phase 1 ‖ account 1 ‖ initialisation data 11 ‖ random 4 ‖ challenge length 1 ‖ challenge 8 ‖ security
-//! status 1 ‖ cached records, a [`RecordCache`].
+//! Layout: phase 1 ‖ account 1 ‖ initialisation data 11 ‖ random 4 ‖ challenge length 1 ‖ challenge 8 ‖ security status 1
+//! ‖ current file and record 3, a [`Current`] ‖ cached records, a [`RecordCache`].
 
 use huiwan_apdu::{Command, Sw};
-use huiwan_card::files::RecordCache;
+use huiwan_card::files::{Current, RecordCache};
 use huiwan_card::{Context, ResponseWriter};
 
 use crate::account::Account;
@@ -15,7 +15,8 @@ use crate::tti::Tti;
 const SESSION: usize = 17;
 const CHALLENGE: usize = 9;
 const STATUS: usize = 1;
-const CACHE_AT: usize = SESSION + CHALLENGE + STATUS;
+const CURRENT_AT: usize = SESSION + CHALLENGE + STATUS;
+const CACHE_AT: usize = CURRENT_AT + Current::LEN;
 
 /// Bytes the cache takes: two 128-byte records and a trip record, each with a head of six bytes, and a length. HB holds
 /// about 255 bytes in all. \[S:HB\]
@@ -207,4 +208,17 @@ pub(super) fn take_auth_code_read(cx: &mut Context<'_>) -> bool {
 /// Remembers that the authentication code was read.
 pub(super) fn set_auth_code_read(cx: &mut Context<'_>) {
     set(cx, AUTH_CODE_READ, true);
+}
+
+/// The current file and record.
+pub(super) fn current(volatile: &[u8]) -> Current {
+    let place = volatile.get(CURRENT_AT..).and_then(|rest| rest.first_chunk());
+    place.map_or_else(Current::default, |bytes| Current::from_bytes(*bytes))
+}
+
+/// Remembers the current file and record.
+pub(super) fn set_current(volatile: &mut [u8], current: Current) {
+    if let Some(place) = volatile.get_mut(CURRENT_AT..).and_then(|rest| rest.first_chunk_mut()) {
+        *place = current.to_bytes();
+    }
 }
