@@ -1,6 +1,6 @@
 //! What phone apps that know Chinese cards send, in their order, against the sample band: each has to come away with
-//! number, balance and log. The procedures are those of nfsee (assets/read.js) and NFCard (StandardPboc, TUnion), as
-//! their public sources have them.
+//! number, balance and log. The procedures are those of nfsee (assets/read.js), NFCard (StandardPboc, TUnion) and
+//! metrodroid (ChinaCard), as their public sources have them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation, missing_docs)]
 
@@ -103,6 +103,16 @@ fn nfcard<M: Memory>(field: &mut Field<'_, '_, M>, select: &str, balance: &str) 
     })
 }
 
+/// metrodroid selects files by identifier.
+fn metrodroid<M: Memory>(field: &mut Field<'_, '_, M>, select: &str) -> Option<(Vec<u8>, u32)> {
+    field.data(select)?;
+    let balance = field.data("805C000204")?;
+    field.data("00A4000002100100")?;
+    field.data("00A4000002001500")?;
+    let file_15 = field.data("00B0000000")?;
+    Some((file_15[10..20].to_vec(), u32::from_be_bytes(balance.try_into().ok()?)))
+}
+
 const T_UNION: &str = "00A4040008A00000063201010500";
 
 #[test]
@@ -114,5 +124,7 @@ fn t_union() {
         assert_eq!(field.data("00B097000B").map(|file| file.len()), Some(11), "nfsee reads the city");
         // The initialisation that only looked changed nothing.
         assert_eq!(nfcard(&mut field, T_UNION, "805C030204"), Some(shown));
+        let read = metrodroid(&mut field, T_UNION);
+        assert_eq!(read, Some((sample::TRANSIT_CARD.serial.to_vec(), sample::PURSE)));
     });
 }

@@ -7,6 +7,7 @@
 use core::marker::PhantomData;
 
 use huiwan_apdu::{Command, Sw};
+use huiwan_card::files::Current;
 use huiwan_card::{Action, Batch, Context, Module, ResponseWriter};
 use huiwan_crypto::Suite;
 use huiwan_tlv::Tag;
@@ -101,6 +102,34 @@ impl<S: Suite> Purse<S> {
         Ok(if lock == Lock::Temporary { Sw::WARNING_SELECTED_INVALIDATED } else { Sw::OK })
     }
 
+    /// SELECT by file identifier: an EF, or this very DF, which answers its FCI. There is no MF above. [sheet 1.2]
+    fn select_file(
+        &self,
+        cx: &mut Context<'_>,
+        command: &Command<'_>,
+        reply: &mut ResponseWriter<'_>,
+    ) -> Result<(), Sw> {
+        /// What readers call the purse's DF. [I: all readers]
+        const DF: [u16; 2] = [0x1001, 0x3F01];
+        if command.p1p2() != 0 {
+            return Err(Sw::WRONG_P1P2);
+        }
+        let fid = <[u8; 2]>::try_from(command.data()).map_err(|_| Sw::WRONG_LENGTH)?;
+        let fid = u16::from_be_bytes(fid);
+        if DF.contains(&fid) {
+            session::set_current(cx.volatile, Current::default());
+            return self.fci(cx, reply).map(|_| ());
+        }
+        // Files a scheme does not have stand under 0000.
+        if fid == 0 {
+            return Err(Sw::FILE_NOT_FOUND);
+        }
+        let mut current = session::current(cx.volatile);
+        files::PurseFiles::new(&self.profile).all().select(fid, &mut current)?;
+        session::set_current(cx.volatile, current);
+        Ok(())
+    }
+
     fn dispatch(
         &self,
         cx: &mut Context<'_>,
@@ -115,10 +144,9 @@ impl<S: Suite> Purse<S> {
         self.refuse_if_locked(cx, cla, ins)?;
         match (cla, ins) {
             (0x00, 0x84) => session::get_challenge(cx, command, reply),
-            // By file identifier: there is no MF and no DF below this one, and EFs are named by short identifier.
-            (0x00, 0xA4) => Err(Sw::FILE_NOT_FOUND),
+            (0x00, 0xA4) => self.select_file(cx, command, reply),
             (0x00, 0xB0 | 0xB2) => self.read(cx, command, reply),
-            (0x00 | 0x04, 0xD6 | 0xDC) => self.update(cx, cla, command, challenge),
+            (0x00 | 0x04, 0xD6 | 0xDC | 0xE2) => self.update(cx, cla, command, challenge),
             (0x80, 0x50) => match command.p1() {
                 0x00 => self.initialize_for_load(cx, session, command, reply),
                 0x01 => self.initialize_for_purchase(cx, session, command, reply),

@@ -12,8 +12,8 @@
 //! | `000C` | the authentication code of 建设部, 9 bytes; optional |
 //! | `0015` | file 0015, 30 bytes |
 //! | `0016` | file 0016, 55 bytes; optional |
-//! | `0017` | file 0017, 60 bytes; optional |
-//! | `1A01`–`1A12` | record 1–18 of file 001A, up to 128 bytes, with its head |
+//! | `0017` | file 0017, 60 bytes; optional, on JT/T 978 only |
+//! | `1A01`–`1A12` | record 1–18 of the composite file (001A; 0017 on 建设部 and bank cards, 0019 on ETC), up to 128 bytes, with its head |
 //! | `80kk` | a key of kind `kk` ([`KeyKind::code`]): index 1 ‖ version 1 ‖ algorithm 1 ‖ key 16; one grouping for each index |
 //!
 //! The application can be selected once `0002` and `0015` are there. Files 0018 and 001E are empty at first.

@@ -8,7 +8,7 @@ mod world;
 use huiwan_card::Entry;
 use huiwan_purse::keys::KeyKind;
 use huiwan_purse::personalisation::{
-    DGI_AUTH_CODE, DGI_PASSBOOK, DGI_PIN, DGI_PUBLIC_INFO, DGI_PURSE, PurseData, dgi_key,
+    DGI_AUTH_CODE, DGI_PASSBOOK, DGI_PIN, DGI_PUBLIC_INFO, DGI_PURSE, PurseData, dgi_key, dgi_record,
 };
 use huiwan_purse::profile::Profile;
 use huiwan_testkit::hex as bytes;
@@ -44,6 +44,9 @@ fn issued(profile: Profile) -> RamBand {
     if profile.auth_code {
         groupings.push((DGI_AUTH_CODE, bytes("010203040506070809")));
     }
+    if profile.composite_sfi == 0x17 {
+        groupings.push((dgi_record(1), city_record(0)));
+    }
     if profile.ed {
         groupings.push((DGI_PASSBOOK, data.to_bytes().to_vec()));
     }
@@ -53,6 +56,11 @@ fn issued(profile: Profile) -> RamBand {
     }
     band.select();
     band
+}
+
+/// 09 ‖ inner length ‖ lock ‖ 45 bytes.
+fn city_record(content: u8) -> Vec<u8> {
+    [&[0x09, 0x2E, 0x00][..], &[content; 45]].concat()
 }
 
 /// Everything a completion may change.
@@ -386,4 +394,74 @@ fn reading_the_authentication_code_changes_mac1() {
     let command = debit(&mut band, (1, 2, 0x06), 1_00);
     band.expect(&command, "9302");
     issued(Profile::PBOC).expect("80CA000009", "6D00");
+}
+
+#[test]
+fn a_composite_purchase_of_a_city_card_writes_file_17() {
+    for profile in [Profile::CJT_166, Profile::PBOC] {
+        for cut in [None, Some(Cut::Before), Some(Cut::After)] {
+            let mut band = issued(profile);
+            let answer = band.ok(&format!("805003020B0100000064{TERMINAL}0F"));
+            band.ok(&format!("80DC09B830{}", hex(&city_record(7))));
+            let session = oracle::purchase_session(
+                &key(KeyKind::Purchase),
+                &answer[11..15],
+                &answer[4..6],
+                &bytes("00000005"),
+            );
+            let covered = [&bytes("0000006409")[..], &bytes(TERMINAL), &bytes(STAMP)].concat();
+            let mac1 = hex(&oracle::mac(&session, &covered));
+            band.memory().cut = cut;
+            let debit = band.send(&bytes(&format!("805401000F00000005{STAMP}{mac1}08")));
+            assert_eq!(debit.len(), if cut.is_none() { 10 } else { 2 });
+            band.retap();
+            band.select();
+            let done = cut != Some(Cut::Before);
+            assert_eq!(band.ok("00B209B800"), city_record(if done { 7 } else { 0 }));
+            let balance = if done { 49_00_u32 } else { 50_00 };
+            assert_eq!(band.ok("805C000204"), balance.to_be_bytes());
+        }
+    }
+    let mut band = issued(Profile::CJT_166);
+    band.ok(&format!("805003020B0100000064{TERMINAL}0F"));
+    band.expect(&format!("80DC0AB830{}", hex(&city_record(7))), "6A83");
+    band.expect(&format!("80DC09B830{}", hex(&city_record(7))), "6901");
+    // 建设部 cards take no second initialisation while a session is open. [S:HB]
+    band.ok(&format!("805003020B0100000064{TERMINAL}0F"));
+    band.expect(&format!("805003020B0100000064{TERMINAL}0F"), "6901");
+}
+
+#[test]
+fn files_are_selected_by_identifier() {
+    let mut band = issued(Profile::CJT_166);
+    band.expect("00B0000000", "6986");
+    band.expect("00A4000002001500", "9000");
+    assert_eq!(band.ok("00B0000000"), world::public_info().as_bytes());
+    band.expect("00A4000002001700", "9000");
+    assert_eq!(band.ok("00B2090000"), city_record(0));
+    band.expect("00B2090200", "6A83");
+    // The directory itself: its FCI, and no current file.
+    let fci = band.select();
+    assert_eq!(band.ok("00A4000002100100"), fci);
+    band.expect("00B0000000", "6986");
+    for command in ["00A40000023F0000", "00A4000002000000", "00A4000002002200"] {
+        band.expect(command, "6A82");
+    }
+    band.expect("00A40000011500", "6700");
+    band.expect("00A4010002001500", "6A86");
+    // APPEND RECORD wants the issuer's MAC, and never goes to the log.
+    band.expect("00E200B803090100", "6982");
+    let command = secured(&mut band, "04E200B8", &bytes("0A0100"), KeyKind::Maintenance);
+    band.memory().cut = Some(Cut::Before);
+    band.expect(&command, "6581");
+    band.retap();
+    band.select();
+    band.expect("00B20AB800", "6A83");
+    let command = secured(&mut band, "04E200B8", &bytes("0A0100"), KeyKind::Maintenance);
+    band.ok(&command);
+    assert_eq!(band.ok("00B20AB800"), bytes("0A0100"));
+    let command = secured(&mut band, "04E200B8", &bytes("0B0500"), KeyKind::Maintenance);
+    band.expect(&command, "6A80");
+    let command = secured(&mut band, "04E200C0", &[0; 23], KeyKind::Maintenance);
+    band.expect(&command, "6982");
 }

@@ -19,6 +19,7 @@ use crate::transit::public_info::PublicInfo;
 const SECURED: u8 = 0x01;
 
 const INS_UPDATE_RECORD: u8 = 0xDC;
+const INS_APPEND_RECORD: u8 = 0xE2;
 
 /// The files of a profile. A file's objects begin at its short identifier ‖ 00.
 #[derive(Debug)]
@@ -49,7 +50,8 @@ impl PurseFiles {
         Self([
             transparent(0x15, PublicInfo::LEN),
             transparent(0x16, Holder::LEN),
-            transparent(0x17, Management::LEN),
+            // 建设部 and bank cards keep their composite records in file 0017. [sheet 5.3]
+            transparent(if profile.composite_sfi == 0x17 { 0 } else { 0x17 }, Management::LEN),
             cyclic(0x18, log_len, profile.log_records),
             file(profile.composite_sfi, composite, issuer),
             cyclic(profile.process_sfi, profile.process_len, profile.process_records),
@@ -124,6 +126,14 @@ impl<S: Suite> Purse<S> {
             if file.sfi == self.profile.composite_sfi {
                 let (_, number) = files.all().record_target(cx, target, current)?;
                 self.check_record(cx, file, number, data)?;
+            }
+        }
+        if command.ins() == INS_APPEND_RECORD {
+            let target = RecordTarget::parse(command.p1(), command.p2())?;
+            let file = files.all().target(target.sfi, current)?;
+            file.check_update(cx.instance, cx.instance, granted)?;
+            if file.sfi == self.profile.composite_sfi && !self.profile.records.length_fits(data) {
+                return Err(Sw::WRONG_DATA);
             }
         }
         files.all().update(cx, command, data, &mut current, granted, &mut batch)?;

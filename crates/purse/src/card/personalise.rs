@@ -51,6 +51,7 @@ impl<S: Suite> Purse<S> {
             Grouping::Version => self.take_file(cx, objects::VERSION, data, 2),
             Grouping::PublicInfo => self.take_file(cx, objects::PUBLIC_INFO, data, PublicInfo::LEN),
             Grouping::Holder => self.take_file(cx, objects::HOLDER, data, Holder::LEN),
+            Grouping::Management if self.profile.composite_sfi == 0x17 => Err(Sw::REFERENCED_DATA_NOT_FOUND),
             Grouping::Management => self.take_file(cx, objects::MANAGEMENT, data, Management::LEN),
             Grouping::Record(number) => {
                 let fits = number <= self.profile.composite_records && data.len() < 256;
