@@ -48,6 +48,8 @@ pub const CHANNELS: usize = 20;
 pub const MAX_RESPONSE: usize = 256;
 /// The scratch every call finds at least.
 pub const MIN_SCRATCH: usize = 1024;
+/// The class of the grey-lock commands. [JR/T 0025.9]
+const FUEL_CLASS: u8 = 0xE0;
 /// How many calls can wait for each other: an application, its domain, the application again, and one more.
 const DEPTH: usize = 4;
 
@@ -388,7 +390,7 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
             channel: 0,
         };
         let class = Class::parse(command.cla()).map_err(|_| Sw::CLA_NOT_SUPPORTED)?;
-        let channel = class.channel();
+        let channel = self.channel_of(&class);
         if !self.channels.get(usize::from(channel)).is_some_and(|c| c.open) {
             return Err(Sw::CHANNEL_NOT_SUPPORTED);
         }
@@ -426,6 +428,15 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
                 copy(space, raw);
                 self.process(raw.len(), env)
             }
+        }
+    }
+
+    /// Fuel cards have commands of class `E0`, which is also a secured class of channel 4 [GPC 11.1.4]: an element without
+    /// channel 4 hands it to the application on the basic channel, whose own affair it is.
+    fn channel_of(&self, class: &Class) -> u8 {
+        match (class.to_byte(), class.channel()) {
+            (FUEL_CLASS, named) if named >= self.options.channels => 0,
+            (_, named) => named,
         }
     }
 

@@ -22,6 +22,8 @@ mod capp;
 mod cash;
 mod completion;
 mod files;
+mod grey_lock;
+mod grey_unlock;
 mod limit;
 mod load;
 mod lock;
@@ -142,6 +144,10 @@ impl<S: Suite> Purse<S> {
         // Bits 1 and 2 of CLA are the logical channel, which the dispatcher has dealt with.
         let (cla, ins) = (command.cla() & 0xFC, command.ins());
         self.refuse_if_locked(cx, cla, ins)?;
+        // Every transaction begins with 80 50: one line stops them all.
+        if (cla, ins) == (0x80, 0x50) {
+            self.refuse_if_grey_locked(cx)?;
+        }
         match (cla, ins) {
             (0x00, 0x84) => session::get_challenge(cx, command, reply),
             (0x00, 0xA4) => self.select_file(cx, command, reply),
@@ -166,11 +172,19 @@ impl<S: Suite> Purse<S> {
             (0x80, 0x5C) => self.get_balance(cx, command, reply),
             (0x80, 0xDC) => self.update_capp_data_cache(cx, session, command),
             (0x80, 0xCA) if self.profile.auth_code => self.get_auth_code(cx, session, command, reply),
+            (0xE0, 0x7A) if command.p1() == 0x08 => {
+                self.initialize_for_grey_lock(cx, session, command, reply)
+            }
+            (0xE0, 0x7C) => self.grey_lock(cx, session, command, reply),
+            (0xE0, 0x7E) if command.p1() == 0x08 => self.debit_for_unlock(cx, command, reply),
+            (0xE0, 0x7A) => self.initialize_for_grey_unlock(cx, session, command, reply),
+            (0xE0, 0x7E) => self.grey_unlock(cx, session, command, reply),
+            (0xE0, 0xCA) => self.get_lock_proof(cx, command, reply),
             (0x84, 0x16) => self.card_block(cx, command, challenge),
             (0x84, 0x24) => self.pin_unblock(cx, command, challenge),
             (0x84, 0x18) => self.application_unblock(cx, command, challenge),
             (0x84, 0x1E) => self.application_block(cx, command, challenge),
-            (0x00 | 0x04 | 0x80 | 0x84, _) => Err(Sw::INS_NOT_SUPPORTED),
+            (0x00 | 0x04 | 0x80 | 0x84 | 0xE0, _) => Err(Sw::INS_NOT_SUPPORTED),
             _ => Err(Sw::CLA_NOT_SUPPORTED),
         }
     }

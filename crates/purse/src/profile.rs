@@ -72,6 +72,18 @@ pub enum TacKey {
     Whole,
 }
 
+/// The grey lock of fuel cards. [sheet 1.5]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GreyLockRules {
+    /// By how much the offline counter in DEBIT FOR UNLOCK is above the one INITIALIZE FOR GREY LOCK answered. \[S:LOH: 1\]
+    pub seq_ahead: u16,
+}
+
+impl GreyLockRules {
+    /// As fuel-station software sends it. \[S:LOH\]
+    pub const LOH: Self = Self { seq_ahead: 1 };
+}
+
 /// A purse scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -92,6 +104,8 @@ pub struct Profile {
     pub ep_unload: bool,
     /// P2 of INITIALIZE FOR UPDATE: 01 \[S:HB\]; 00 \[S:EPM\].
     pub limit_p2: u8,
+    /// The grey lock, where the scheme has it.
+    pub grey_lock: Option<GreyLockRules>,
     /// Whether GET AUTHENTICATION CODE (80 CA) exists and changes MAC1. \[I:XA,HB\]
     pub auth_code: bool,
     /// Wrong presentations of the PIN until it is blocked.
@@ -155,6 +169,7 @@ impl Profile {
         ed_pin: true,
         ep_unload: false,
         limit_p2: command::EP,
+        grey_lock: None,
         auth_code: false,
         pin_tries: 3,
         records: RecordFormat::JTT_978,
@@ -230,8 +245,23 @@ impl Profile {
         ..Self::PBOC
     };
 
+    /// City cards after CJ/T 304: as CJ/T 166, with the grey lock. \[S:W-304\]
+    pub const CJT_304: Self =
+        Self { name: "CJ/T 304", code: 0x05, grey_lock: Some(GreyLockRules::LOH), ..Self::CJT_166 };
+
+    /// Fuel cards: a bank card with the grey lock. [JR/T 0025.9; S:LOH]
+    pub const FUEL: Self = Self {
+        name: "fuel",
+        code: 0x06,
+        grey_lock: Some(GreyLockRules::LOH),
+        sam_factors: &[Factor::Serial, Factor::Serial],
+        path: &[Factor::Serial, Factor::Serial],
+        ..Self::PBOC
+    };
+
     /// Every scheme here.
-    pub const ALL: &[Self] = &[Self::JTT_978, Self::PBOC, Self::CJT_166, Self::ETC];
+    pub const ALL: &[Self] =
+        &[Self::JTT_978, Self::PBOC, Self::CJT_166, Self::ETC, Self::CJT_304, Self::FUEL];
 
     /// Whether the scheme has this account.
     #[must_use]

@@ -7,6 +7,7 @@
 //! | `0006` | [`LastProof`]: transaction type 1 ‖ counter after 2 ‖ MAC 4 ‖ TAC 4 |
 //! | `0007` | lock: see [`lock`](super::lock) |
 //! | `0008` | application version 2 |
+//! | `0009` | grey lock: see [`grey_lock`](super::grey_lock) |
 //! | `000A` `000B` | PIN and its tries, a [`Pin`](huiwan_card::pin::Pin) |
 //! | `000C` | authentication code 9 |
 //! | `1500` `1600` `1700` | the transparent files |
@@ -32,6 +33,7 @@ const UPPER_LIMIT_EP: u16 = 0x0005;
 pub(super) const PROOF: u16 = 0x0006;
 pub(super) const LOCK: u16 = 0x0007;
 pub(super) const VERSION: u16 = 0x0008;
+pub(super) const GREY_LOCK: u16 = 0x0009;
 pub(super) const PIN: u16 = 0x000A;
 pub(super) const AUTH_CODE: u16 = 0x000C;
 pub(super) const PUBLIC_INFO: u16 = record(0x15, 0);

@@ -36,6 +36,8 @@ pub(super) enum Phase {
     Limit,
     GreyLock,
     GreyUnlock,
+    /// DEBIT FOR UNLOCK, which no initialisation precedes: it never stands in a slot.
+    Unlock,
 }
 
 impl Phase {
@@ -49,6 +51,7 @@ impl Phase {
             Self::Limit => 6,
             Self::GreyLock => 7,
             Self::GreyUnlock => 8,
+            Self::Unlock => 9,
         }
     }
 
@@ -77,6 +80,7 @@ impl Phase {
             Self::Limit => Tti::LIMIT_UPDATE,
             Self::GreyLock => Tti::GREY_LOCK,
             Self::GreyUnlock => Tti::GREY_UNLOCK,
+            Self::Unlock => Tti::DEBIT_FOR_UNLOCK,
         }
     }
 }

@@ -273,25 +273,32 @@ impl GreyUnlockRequest {
 pub struct LockProof {
     /// 00 free, 01 grey-locked, 10 debited but its TAC not yet taken (TACUF).
     pub status: u8,
-    /// Transaction type.
+    /// Transaction type: 91 of the lock, 93 or 95 of what ended it.
     pub tti: Tti,
     /// 01 ED, 02 EP.
     pub account: u8,
-    /// Balance, fen.
+    /// Balance after that transaction, fen.
     pub balance: u32,
-    /// Offline counter.
+    /// Offline counter, as INITIALIZE FOR GREY LOCK answered it.
     pub offline_seq: u16,
-    /// The terminal.
+    /// The terminal of that transaction.
     pub terminal: TerminalNo,
-    /// Date and time of the lock.
+    /// Date and time of that transaction.
     pub stamp: Stamp,
-    /// MAC2.
+    /// MAC2 of the lock.
     pub mac2: Mac,
     /// GTAC; the TAC of the debit when the status is 10.
     pub gtac: Mac,
 }
 
 impl LockProof {
+    /// Status: not locked.
+    pub const FREE: u8 = 0x00;
+    /// Status: grey-locked.
+    pub const LOCKED: u8 = 0x01;
+    /// Status: debited and unlocked, but the TAC not yet taken (TACUF).
+    pub const UNTAKEN: u8 = 0x10;
+
     /// Length in bytes.
     pub const LEN: usize = 30;
 

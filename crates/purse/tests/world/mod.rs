@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part")]
 
 pub mod by_hand;
+pub mod fuel;
 pub mod oracle;
 
 use std::collections::BTreeMap;

@@ -80,3 +80,15 @@ pub fn secured(key: &[u8], challenge: &[u8], message: &[u8]) -> Vec<u8> {
     state.truncate(4);
     state
 }
+
+/// The session key of a grey lock: the purchase session key encrypts the terminal's random number ‖ 80 00 00 00.
+pub fn grey_session(
+    dpk: &[u8],
+    random: &[u8],
+    offline_seq: &[u8],
+    terminal_seq: &[u8],
+    terminal_random: &[u8],
+) -> Vec<u8> {
+    let first = purchase_session(dpk, random, offline_seq, terminal_seq);
+    e(&first, &[terminal_random, &[0x80, 0, 0, 0]].concat())
+}
