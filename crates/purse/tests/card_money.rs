@@ -5,63 +5,15 @@
 
 mod world;
 
-use huiwan_card::Entry;
 use huiwan_purse::keys::KeyKind;
-use huiwan_purse::personalisation::{
-    DGI_AUTH_CODE, DGI_PASSBOOK, DGI_PIN, DGI_PUBLIC_INFO, DGI_PURSE, PurseData, dgi_key, dgi_record,
-};
 use huiwan_purse::profile::Profile;
 use huiwan_testkit::hex as bytes;
-use world::{Band, Cut, RamBand, RamMemory, hex, oracle};
+use world::bank::{city_record, issued, key};
+use world::{Cut, RamBand, hex, oracle};
 
 const TERMINAL: &str = "300089000340";
 const STAMP: &str = "20261123101112";
 const PIN: &str = "0020000003123456";
-
-/// The card's own key of this kind: no derivation here.
-fn key(kind: KeyKind) -> Vec<u8> {
-    (0..16).map(|n| kind.code() * 16 + n).collect()
-}
-
-fn issued(profile: Profile) -> RamBand {
-    let entries: &'static [Entry] = Box::leak(Box::new(world::entries()));
-    let mut band = Band::blank(RamMemory::default(), world::modules(profile), entries);
-    band.ok("00A4040008A00000015100000000");
-    band.ok("80E60000");
-    let data = PurseData {
-        balance: 60_00,
-        online_seq: 7,
-        offline_seq: 9,
-        overdraft: [0, 0x03, 0xE8],
-        upper_limit: 10_000,
-    };
-    let mut groupings =
-        vec![(DGI_PIN, bytes("123456")), (DGI_PUBLIC_INFO, world::public_info().as_bytes().to_vec())];
-    let kinds = [KeyKind::Purchase, KeyKind::Load, KeyKind::Tac, KeyKind::Unload, KeyKind::Update];
-    for kind in kinds.into_iter().chain([KeyKind::Maintenance, KeyKind::PinReload, KeyKind::PinUnblock]) {
-        groupings.push((dgi_key(kind), [&[1, 1, 1], &key(kind)[..]].concat()));
-    }
-    if profile.auth_code {
-        groupings.push((DGI_AUTH_CODE, bytes("010203040506070809")));
-    }
-    if profile.composite_sfi == 0x17 {
-        groupings.push((dgi_record(1), city_record(0)));
-    }
-    if profile.ed {
-        groupings.push((DGI_PASSBOOK, data.to_bytes().to_vec()));
-    }
-    groupings.push((DGI_PURSE, PurseData { overdraft: [0; 3], balance: 50_00, ..data }.to_bytes().to_vec()));
-    for (dgi, value) in groupings {
-        band.ok(&format!("80E20000{:02X}{dgi:04X}{}", value.len() + 2, hex(&value)));
-    }
-    band.select();
-    band
-}
-
-/// 09 ‖ inner length ‖ lock ‖ 45 bytes.
-fn city_record(content: u8) -> Vec<u8> {
-    [&[0x09, 0x2E, 0x00][..], &[content; 45]].concat()
-}
 
 /// Everything a completion may change.
 fn state(band: &mut RamBand, p2: char) -> (Vec<u8>, Vec<u8>) {

@@ -1,10 +1,13 @@
 //! A small world for the purse's tests: an issuer's keys, one card behind an element, a gate with its PSAM.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part")]
 
+pub mod bank;
 pub mod by_hand;
 pub mod fuel;
 pub mod oracle;
 
+use core::cell::RefCell;
+use core::mem::ManuallyDrop;
 use std::collections::BTreeMap;
 
 use huiwan_apdu::{Aid, Command, Sw};
@@ -269,9 +272,32 @@ pub enum TearHow {
     Unanswered,
 }
 
-pub fn modules(profile: Profile) -> &'static [&'static dyn Module] {
-    let purse: &'static dyn Module = Box::leak(Box::new(Purse::<Suite>::new(profile)));
-    Box::leak(Box::new([&Issuer as &'static dyn Module, purse]))
+type Modules = &'static [&'static dyn Module];
+
+thread_local! {
+    // Made once for each scheme and kept: fuzzing makes cards by the thousand.
+    // Not dropped, or a leak checker sees at the end of the process what was kept until then.
+    static MODULES: ManuallyDrop<RefCell<Vec<(Profile, Modules)>>> =
+        const { ManuallyDrop::new(RefCell::new(Vec::new())) };
+    static ENTRIES: &'static [Entry] = Box::leak(Box::new(entries()));
+}
+
+pub fn modules(profile: Profile) -> Modules {
+    MODULES.with(|made| {
+        let mut made = made.borrow_mut();
+        if let Some((_, modules)) = made.iter().find(|(of, _)| *of == profile) {
+            return *modules;
+        }
+        let purse: &'static dyn Module = Box::leak(Box::new(Purse::<Suite>::new(profile)));
+        let modules: Modules = Box::leak(Box::new([&Issuer as &'static dyn Module, purse]));
+        made.push((profile, modules));
+        modules
+    })
+}
+
+/// [`entries()`], made once.
+pub fn kept_entries() -> &'static [Entry] {
+    ENTRIES.with(|entries| *entries)
 }
 
 impl<M: Memory> Band<M> {
@@ -374,8 +400,7 @@ pub fn issued() -> RamBand {
 }
 
 pub fn issued_with(profile: Profile, purse: PurseData) -> RamBand {
-    let entries: &'static [Entry] = Box::leak(Box::new(entries()));
-    let mut band = Band::blank(RamMemory::default(), modules(profile), entries);
+    let mut band = Band::blank(RamMemory::default(), modules(profile), kept_entries());
     assert_eq!(band.issue(purse), groupings(purse).len() + 1, "{:?}", band.trace.last());
     band.trace.clear();
     band

@@ -1,0 +1,83 @@
+//! A terminal against a card that answers anything: it ends in bounded steps, and is never paid without the MAC2 of its own
+//! PSAM, which no made-up answer has.
+//!
+//! Input: engine 1, fare 2, then answers: length 1 (255 = the card has left) and bytes.
+#![no_main]
+
+#[path = "../../crates/purse/tests/world/mod.rs"]
+mod world;
+
+use huiwan_purse::terminal::drive::{self, Transport};
+use huiwan_purse::terminal::metro::{self, Incomplete};
+use huiwan_purse::terminal::purchase::Purchase;
+use huiwan_purse::terminal::{
+    AID_JTT_978_EP, Inquiry, Mac2, Outcome, Pending, Policy, Recovered, Recovery, Tap, bus,
+};
+use huiwan_purse::terminal::service::Service;
+use libfuzzer_sys::fuzz_target;
+use world::{DEVICE, ENTRY, EXIT, Notes, STAMP};
+
+struct Anything<'a> {
+    rest: &'a [u8],
+    commands: usize,
+}
+
+impl Transport for Anything<'_> {
+    fn exchange(&mut self, _: &[u8]) -> Option<&[u8]> {
+        self.commands += 1;
+        assert!(self.commands <= 300, "the engine goes on for ever");
+        let (len, rest) = self.rest.split_first()?;
+        if *len == 255 {
+            self.rest = rest;
+            return None;
+        }
+        let (answer, rest) = rest.split_at(usize::from(*len).min(rest.len()));
+        self.rest = rest;
+        Some(answer)
+    }
+}
+
+fn tap<V: Service>(service: &V, card: &mut Anything<'_>, fare: u32) {
+    let (mut sam, mut notes) = (world::sam(1), Notes { fare, ..Notes::default() });
+    let policy = Policy { card_type: fare % 2 == 1, ..Policy::default() };
+    match drive::tap(&mut Tap::new(DEVICE, &policy, service, STAMP), card, &mut sam, &mut notes).unwrap() {
+        Outcome::Paid(receipt) => {
+            // One in 2^32 guesses of a MAC is right; a fuzzer does not find it.
+            assert_ne!(receipt.mac2, Mac2::Verified);
+        }
+        Outcome::Uncertain(pending) => {
+            assert_eq!(notes.pending, Some(pending));
+            let recovered = drive::recover(&mut Recovery::new(AID_JTT_978_EP, pending), card, &mut sam).unwrap();
+            if let Recovered::Paid(receipt) = recovered {
+                assert_eq!(Pending { transaction: receipt.transaction }, pending);
+                assert_ne!(receipt.mac2, Mac2::Verified);
+            }
+        }
+        _ => {}
+    }
+}
+
+fuzz_target!(|input: &[u8]| {
+    let Some((&[engine, high, low], rest)) = input.split_first_chunk() else { return };
+    let fare = u32::from(u16::from_be_bytes([high, low]));
+    let mut card = Anything { rest, commands: 0 };
+    let place = bus::Place {
+        city: [0x10, 0x00],
+        organisation: [0xFF; 8],
+        operator: [0; 2],
+        line: [0, 1],
+        stop: 1,
+        vehicle: *b"B1234567",
+        direction: 0xAB,
+    };
+    match engine % 6 {
+        0 => tap(&Purchase { amount: fare }, &mut card, fare),
+        1 => tap(&metro::Entry { incomplete: Incomplete::Charge, ..ENTRY }, &mut card, fare),
+        2 => tap(&EXIT, &mut card, fare),
+        3 => tap(&bus::On { place, marked_amount: fare }, &mut card, fare),
+        4 => tap(&bus::Off { place }, &mut card, fare),
+        _ => {
+            let _ = drive::inquire(&mut Inquiry::new(AID_JTT_978_EP), &mut card).unwrap();
+        }
+    }
+});
