@@ -10,10 +10,10 @@ mod world;
 use huiwan_purse::terminal::drive::{self, Transport};
 use huiwan_purse::terminal::metro::{self, Incomplete};
 use huiwan_purse::terminal::purchase::Purchase;
+use huiwan_purse::terminal::service::Service;
 use huiwan_purse::terminal::{
     AID_JTT_978_EP, Inquiry, Mac2, Outcome, Pending, Policy, Recovered, Recovery, Tap, bus,
 };
-use huiwan_purse::terminal::service::Service;
 use libfuzzer_sys::fuzz_target;
 use world::{DEVICE, ENTRY, EXIT, Notes, STAMP};
 
@@ -47,7 +47,8 @@ fn tap<V: Service>(service: &V, card: &mut Anything<'_>, fare: u32) {
         }
         Outcome::Uncertain(pending) => {
             assert_eq!(notes.pending, Some(pending));
-            let recovered = drive::recover(&mut Recovery::new(AID_JTT_978_EP, pending), card, &mut sam).unwrap();
+            let recovered =
+                drive::recover(&mut Recovery::new(AID_JTT_978_EP, pending), card, &mut sam).unwrap();
             if let Recovered::Paid(receipt) = recovered {
                 assert_eq!(Pending { transaction: receipt.transaction }, pending);
                 assert_ne!(receipt.mac2, Mac2::Verified);
