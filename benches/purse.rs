@@ -1,4 +1,5 @@
-//! The purse: one purchase on each side, a whole metro tap, and TAC verification, beside the raw DES work in them.
+//! The purse: one purchase on each side, a whole metro tap, TAC verification and a load at the server, beside the raw DES
+//! work in them; and the parsing of logs and settlement files, beside a copy of their bytes.
 //!
 //! `…/card` is the card behind its element with a memory in RAM, `…/journal` the same over a journal in RAM flash;
 //! `…/terminal` replays the card's answers, software PSAM included; `…/both` is everything. `…/floor` is the DES key
@@ -24,13 +25,15 @@ use des::{Des, TdesEde2};
 use huiwan_card::{Journal, Memory, RamFlash};
 use huiwan_crypto::{International, Suite};
 use huiwan_purse::host::LoadKeys;
-use huiwan_purse::host::settlement::{Record, verdict_len};
+use huiwan_purse::host::load::{Input, LoadSession, Outcome as Loaded, Step};
+use huiwan_purse::host::settlement::{Record, Records, verdict_len};
 use huiwan_purse::keys;
 use huiwan_purse::mac::{Message, PurchaseMac1, PurchaseMac2, PurchaseTac};
 use huiwan_purse::profile::Profile;
 use huiwan_purse::terminal::drive::{self, Transport};
 use huiwan_purse::terminal::purchase::Purchase;
-use huiwan_purse::terminal::{Outcome, Policy, Service, Tap};
+use huiwan_purse::terminal::{LoadApproval, LoadRequest, Outcome, Policy, Service, Tap, TopUp, TopUpOutcome};
+use huiwan_purse::transit::log::LogRecord;
 use huiwan_purse::tti::Tti;
 use world::{Band, DEVICE, ENTRY, FULL_PURSE, Notes, RamMemory, STAMP, TERMINAL};
 
@@ -247,5 +250,101 @@ fn tac_verify(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, taps, macs, tac_verify);
+/// A load at the server: MAC1 verified and MAC2 made, then the TAC verified.
+fn load(c: &mut Criterion) {
+    let mut band = world::issued();
+    let (mut keys, mut seen) = (world::load_keys(), None);
+    let mut host = |request: &LoadRequest| {
+        seen = Some(*request);
+        keys.approve_load(request, STAMP).ok().map(|mac2| LoadApproval { stamp: STAMP, mac2 })
+    };
+    let mut engine = TopUp::new(DEVICE, 5000);
+    let loaded = drive::top_up(&mut engine, &mut band, &mut host, &mut |_| ()).unwrap();
+    let (Some(request), TopUpOutcome::Loaded { tac, .. }) = (seen, loaded) else { panic!("{loaded:?}") };
+    let mut group = c.benchmark_group("purse/load");
+    group.bench_function("server", |b| {
+        let mut next = |session: &mut LoadSession, input| match session.step(input).unwrap() {
+            Step::Key(question) => session.step(Input::Key(question.answer(&mut keys))).unwrap(),
+            step => step,
+        };
+        b.iter(|| {
+            let mut session = LoadSession::new();
+            let approved = next(&mut session, Input::Request(black_box(request), STAMP));
+            assert!(matches!(approved, Step::Approved(_)));
+            let kept = session.to_bytes();
+            let done = next(&mut session, Input::Confirm(black_box(tac)));
+            assert!(matches!(done, Step::Done(Loaded::Loaded(_))));
+            kept
+        });
+    });
+    // DLK and DTK by one level each (the issuer's level is shared), then session key, MAC1, MAC2 and the TAC: 4 + 1 triple
+    // blocks, 2 + 3 + 4 single ones.
+    group.bench_function("server/floor", |b| {
+        let parent = TdesEde2::new(&Array([0x42; 16]));
+        b.iter(|| {
+            let derive = || {
+                let (mut left, mut right) = (Array([0x11; 8]), Array([0xEE; 8]));
+                parent.encrypt_block(black_box(&mut left));
+                parent.encrypt_block(black_box(&mut right));
+                (left, right)
+            };
+            let (left, right) = derive();
+            let mut key = Array([0; 16]);
+            key[..8].copy_from_slice(&left);
+            key[8..].copy_from_slice(&right);
+            let mut session = Array([1; 8]);
+            TdesEde2::new(&key).encrypt_block(&mut session);
+            let session = Des::new(&session);
+            let (mut left, right) = derive();
+            left.iter_mut().zip(&right).for_each(|(left, right)| *left ^= right);
+            (blocks(&session, 2), blocks(&session, 3), blocks(&Des::new(&left), 4))
+        });
+    });
+    group.finish();
+}
+
+fn parsing(c: &mut Criterion) {
+    const RECORDS: usize = 1024;
+    let cards = Cards::new();
+    let mut band = cards.ram();
+    let Outcome::Paid(receipt) = tap(&mut Near(&mut band, Vec::new()), &Purchase { amount: 100 }) else {
+        panic!()
+    };
+    let log = band.ok("00B201C417");
+    let file: Vec<u8> = (0..RECORDS as u32)
+        .flat_map(|n| {
+            let mut record = Record::from_receipt(&receipt).unwrap();
+            record.transaction.terminal_seq = n;
+            record.to_bytes()
+        })
+        .collect();
+    let mut group = c.benchmark_group("purse/parse");
+    group.throughput(Throughput::Bytes(log.len() as u64));
+    group.bench_function("log", |b| {
+        b.iter(|| {
+            let record = LogRecord::parse(black_box(&log)).unwrap();
+            (record.seq(), record.amount(), record.tti(), record.stamp())
+        });
+    });
+    group.throughput(Throughput::Bytes(file.len() as u64));
+    group.bench_function("settlement", |b| {
+        let mut records = Vec::with_capacity(RECORDS);
+        b.iter(|| {
+            records.clear();
+            records.extend(Records::new(black_box(&file)).map(Result::unwrap));
+            assert_eq!(records.len(), RECORDS);
+        });
+    });
+    group.bench_function("settlement/floor", |b| {
+        let mut copy = Vec::with_capacity(file.len());
+        b.iter(|| {
+            copy.clear();
+            copy.extend_from_slice(black_box(&file));
+            black_box(copy.last().copied())
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, taps, macs, tac_verify, load, parsing);
 criterion_main!(benches);
