@@ -25,7 +25,7 @@ use des::{Des, TdesEde2};
 use huiwan_card::{Journal, Memory, RamFlash};
 use huiwan_crypto::{International, Suite};
 use huiwan_purse::host::LoadKeys;
-use huiwan_purse::host::load::{Input, LoadSession, Outcome as Loaded, Step};
+use huiwan_purse::host::online::{Input, OnlineSession, Outcome as Booked, Step};
 use huiwan_purse::host::settlement::{Record, Records, verdict_len};
 use huiwan_purse::keys;
 use huiwan_purse::mac::{Message, PurchaseMac1, PurchaseMac2, PurchaseTac};
@@ -263,17 +263,17 @@ fn load(c: &mut Criterion) {
     let (Some(request), TopUpOutcome::Loaded { tac, .. }) = (seen, loaded) else { panic!("{loaded:?}") };
     let mut group = c.benchmark_group("purse/load");
     group.bench_function("server", |b| {
-        let mut next = |session: &mut LoadSession, input| match session.step(input).unwrap() {
+        let mut next = |session: &mut OnlineSession, input| match session.step(input).unwrap() {
             Step::Key(question) => session.step(Input::Key(question.answer(&mut keys))).unwrap(),
             step => step,
         };
         b.iter(|| {
-            let mut session = LoadSession::new();
-            let approved = next(&mut session, Input::Request(black_box(request), STAMP));
+            let mut session = OnlineSession::new();
+            let approved = next(&mut session, Input::Request(black_box(request).into(), STAMP));
             assert!(matches!(approved, Step::Approved(_)));
             let kept = session.to_bytes();
             let done = next(&mut session, Input::Confirm(black_box(tac)));
-            assert!(matches!(done, Step::Done(Loaded::Loaded(_))));
+            assert!(matches!(done, Step::Done(Booked::Completed(_))));
             kept
         });
     });

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use huiwan_crypto::International;
+use huiwan_purse::account::Account;
 use huiwan_purse::date::Stamp;
 use huiwan_purse::host::SoftLoadKeys;
-use huiwan_purse::host::load::{Input, LoadSession, Outcome, Step};
+use huiwan_purse::host::online::{Input, OnlineSession, Outcome, Step};
 use huiwan_purse::personalisation::KeyData;
-use huiwan_purse::psam::SoftSam;
-use huiwan_purse::terminal::{
-    AID_JTT_978_EP, Device, LoadRequest, Pending, Recovered, Recovery, TopUp, TopUpOutcome, drive,
-};
+use huiwan_purse::terminal::online::{Online, OnlineOutcome};
+use huiwan_purse::terminal::{AID_JTT_978_EP, Device, LoadRequest, Pending, TopUp, TopUpOutcome, drive};
 use huiwan_purse::transaction::Transaction;
+use huiwan_testkit::rng::Seeded;
 
 use crate::card::{Air, Uid};
 use crate::city;
@@ -24,13 +24,35 @@ const MACHINE: Device = Device {
 
 /// A load whose answer was lost, as machine and server keep it.
 struct Open {
-    session: [u8; LoadSession::LEN],
+    session: [u8; OnlineSession::LEN],
     pending: [u8; Pending::LEN],
+}
+
+impl Open {
+    fn restore(&self) -> OnlineSession {
+        OnlineSession::from_bytes(&self.session).expect("the server's own form")
+    }
+
+    /// One step with its key operation, and the session as it is kept afterwards.
+    fn step(
+        &self,
+        input: Input,
+        keys: &mut SoftLoadKeys<International, 2>,
+    ) -> (Outcome, [u8; OnlineSession::LEN]) {
+        let mut session = self.restore();
+        let mut step = session.step(input).expect("an open session takes it");
+        if let Step::Key(question) = step {
+            step = session.step(Input::Key(question.answer(keys))).expect("it waits for the answer");
+        }
+        let Step::Done(outcome) = step else { panic!("a card's evidence ended in {step:?}") };
+        (outcome, session.to_bytes().expect("MAC2 is out"))
+    }
 }
 
 /// The load server and its machines.
 pub struct Bank {
     pub keys: SoftLoadKeys<International, 2>,
+    challenges: Seeded,
     open: BTreeMap<Uid, Vec<Open>>,
     /// What was booked: money that is on a card for sure.
     pub booked: Vec<Transaction>,
@@ -52,9 +74,10 @@ pub struct Counts {
 }
 
 impl Bank {
-    pub fn new(load: &KeyData, tac: &KeyData) -> Self {
+    pub fn new(load: &KeyData, tac: &KeyData, seed: u64) -> Self {
         Self {
             keys: SoftLoadKeys::new(city::PROFILE, [load.clone(), tac.clone()]),
+            challenges: Seeded::new(seed),
             open: BTreeMap::new(),
             booked: Vec::new(),
             counts: Counts::default(),
@@ -66,31 +89,34 @@ impl Bank {
     /// Settles what is open for this card, then loads `amount` fen. Whether the rider is told that it worked.
     pub fn load(&mut self, air: &mut Air<'_>, uid: Uid, amount: u32, now: Stamp) -> bool {
         self.recover(air, uid);
-        let (mut session, mut persisted) = (LoadSession::new(), None);
+        let (mut session, mut persisted) = (OnlineSession::new(), None);
         let mut engine = TopUp::new(MACHINE, amount);
         let mut approve = |request: &LoadRequest| {
-            let Ok(Step::Key(question)) = session.step(Input::Request(*request, now)) else { return None };
-            let Ok(Step::Approved(approval)) = session.step(Input::Key(question.answer(&mut self.keys)))
-            else {
-                panic!("MAC1 of an honest card is right");
-            };
-            // The counter under a right MAC1 tells of every load before.
+            // The next counter under a right MAC1 tells of the load before; the same counter gets no second approval.
             for open in self.open.remove(&uid).unwrap_or_default() {
-                let mut session = LoadSession::from_bytes(&open.session).expect("the server's own form");
-                let transaction =
-                    Pending::from_bytes(&open.pending).expect("the machine's own record").transaction;
-                let happened = request.init.online_seq != transaction.seq;
-                if happened {
-                    self.counts.by_counter += 1;
-                    self.booked.push(transaction);
-                } else {
-                    self.counts.reversed += 1;
-                    let reversed = session.step(Input::NotLoaded);
-                    assert_eq!(reversed, Ok(Step::Done(Outcome::Reversed(transaction))));
+                let (outcome, restored) = open.step(Input::Reinit((*request).into()), &mut self.keys);
+                match outcome {
+                    Outcome::Completed(transaction) => {
+                        self.counts.by_counter += 1;
+                        self.booked.push(transaction);
+                        self.decided.push((transaction, true));
+                    }
+                    Outcome::Doubtful(_) => {
+                        self.open.entry(uid).or_default().push(Open { session: restored, ..open });
+                    }
+                    other => panic!("an honest card's counter ended in {other:?}"),
                 }
-                self.decided.push((transaction, happened));
             }
-            Some(approval)
+            if self.open.contains_key(&uid) {
+                return None;
+            }
+            let Ok(Step::Key(question)) = session.step(Input::Request((*request).into(), now)) else {
+                return None;
+            };
+            match session.step(Input::Key(question.answer(&mut self.keys))) {
+                Ok(Step::Approved(approval)) => Some(approval.into()),
+                other => panic!("MAC1 of an honest card is right: {other:?}"),
+            }
         };
         let outcome = drive::top_up(&mut engine, air, &mut approve, &mut |pending| {
             persisted = Some(pending.to_bytes())
@@ -98,7 +124,8 @@ impl Bank {
         self.counts.loads += 1;
         match outcome.expect("the driver keeps to the rules") {
             TopUpOutcome::Loaded { tac, .. } => self.confirm(session, tac),
-            TopUpOutcome::Uncertain(_) => {
+            // Only the card can tell, now or when it comes back.
+            _ if session.request().is_some() => {
                 let pending = persisted.expect("an engine persists before it credits");
                 let doubtful = session.step(Input::TimedOut);
                 assert!(matches!(doubtful, Ok(Step::Done(Outcome::Doubtful(_)))));
@@ -108,20 +135,17 @@ impl Bank {
                 self.open.entry(uid).or_default().push(Open { session, pending });
                 false
             }
-            _ => {
-                // Nothing reached the card. If MAC2 was made, the money goes back.
-                let _ = session.step(Input::NotLoaded);
-                false
-            }
+            // No MAC2 was made.
+            _ => false,
         }
     }
 
-    fn confirm(&mut self, mut session: LoadSession, tac: [u8; 4]) -> bool {
+    fn confirm(&mut self, mut session: OnlineSession, tac: [u8; 4]) -> bool {
         let Ok(Step::Key(question)) = session.step(Input::Confirm(tac)) else {
             panic!("an approved load waits for its TAC");
         };
         match session.step(Input::Key(question.answer(&mut self.keys))) {
-            Ok(Step::Done(Outcome::Loaded(transaction))) => {
+            Ok(Step::Done(Outcome::Completed(transaction))) => {
                 self.booked.push(transaction);
                 true
             }
@@ -129,28 +153,39 @@ impl Bank {
         }
     }
 
-    /// Asks the card for the proof of every load that is open.
+    /// Asks the card for the proof of every load that is open, or for its counter.
     fn recover(&mut self, air: &mut Air<'_>, uid: Uid) {
         for open in self.open.remove(&uid).unwrap_or_default() {
             let pending = Pending::from_bytes(&open.pending).expect("the machine's own record");
-            let mut session = LoadSession::from_bytes(&open.session).expect("the server's own form");
-            let mut engine = Recovery::new(AID_JTT_978_EP, pending);
-            // A load's recovery asks no PSAM.
-            let mut none = SoftSam::<International, 0>::new(&city::PROFILE, MACHINE.terminal, 1, [], 0);
-            match drive::recover(&mut engine, air, &mut none).expect("the driver keeps to the rules") {
-                Recovered::Paid(receipt) if receipt.tac.is_some() => {
+            let mut session = open.restore();
+            let challenge = self.challenges.bytes();
+            assert_eq!(session.step(Input::Challenge(challenge)), Ok(Step::Reinitialise(challenge)));
+            let open = Open { session: session.to_bytes().expect("MAC2 is out"), ..open };
+            let mut engine = Online::settle(MACHINE, Account::Ep, pending, challenge);
+            let shown = drive::online(&mut engine, air, &mut |_| None, &mut |_| None, &mut |_| ());
+            match shown.expect("the driver keeps to the rules") {
+                OnlineOutcome::Completed { transaction, proof } => {
                     self.counts.confirmed += 1;
-                    self.decided.push((receipt.transaction, true));
-                    self.confirm(session, receipt.tac.unwrap_or_default());
+                    self.decided.push((transaction, true));
+                    self.confirm(session, proof);
                 }
-                Recovered::NotPaid => {
-                    self.counts.reversed += 1;
-                    self.decided.push((pending.transaction, false));
-                    let reversed = session.step(Input::NotLoaded);
-                    assert_eq!(reversed, Ok(Step::Done(Outcome::Reversed(pending.transaction))));
+                OnlineOutcome::Reinitialised(request) => {
+                    let (outcome, _) = open.step(Input::Reinit(request), &mut self.keys);
+                    match outcome {
+                        Outcome::Reversed(transaction) => {
+                            self.counts.reversed += 1;
+                            self.decided.push((transaction, false));
+                        }
+                        Outcome::Completed(transaction) => {
+                            self.counts.by_counter += 1;
+                            self.booked.push(transaction);
+                            self.decided.push((transaction, true));
+                        }
+                        other => panic!("an honest card's counter ended in {other:?}"),
+                    }
                 }
-                // Only a log says so, or nothing does (now): the counter of the next load tells.
-                Recovered::Paid(_) | Recovered::Unknown(_) => self.open.entry(uid).or_default().push(open),
+                // Torn again.
+                OnlineOutcome::Failed(_) => self.open.entry(uid).or_default().push(open),
                 other => panic!("an honest card's recovery ended in {other:?}"),
             }
         }

@@ -74,7 +74,7 @@ impl Day {
                 Rider { card, at: At::Outside, shown: 0 }
             })
             .collect();
-        let (bank, counts) = (Bank::new(load, tac), Counts::default());
+        let (bank, counts) = (Bank::new(load, tac, arguments.seed), Counts::default());
         Self { arguments, applications, random, riders, gates, bank, ledger, counts, stations }
     }
 

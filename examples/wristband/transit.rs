@@ -3,7 +3,9 @@
 use huiwan_crypto::{International, Secret};
 use huiwan_purse::date::Stamp;
 use huiwan_purse::host::SoftLoadKeys;
-use huiwan_purse::host::load::{Input as HostInput, LoadSession, Outcome as HostOutcome, Step as HostStep};
+use huiwan_purse::host::online::{
+    Input as HostInput, OnlineSession, Outcome as HostOutcome, Step as HostStep,
+};
 use huiwan_purse::host::personalise::card_key;
 use huiwan_purse::host::settlement::{self, Record};
 use huiwan_purse::keys::{CardId, KeyKind};
@@ -151,16 +153,18 @@ impl Transit {
             terminal: [0x10, 0x00, 0x00, 0x00, 0x00, 0x99],
             key_index: KEY_INDEX,
         };
-        let mut session = LoadSession::new();
+        let mut session = OnlineSession::new();
         let host = &mut self.host;
         let outcome = world.talk(Route::Air, "load server", "transit card", |line| {
             let mut engine = TopUp::new(device, amount);
             let approve = &mut |request: &terminal::LoadRequest| {
-                let HostStep::Key(question) = session.step(HostInput::Request(*request, stamp)).ok()? else {
+                let HostStep::Key(question) =
+                    session.step(HostInput::Request((*request).into(), stamp)).ok()?
+                else {
                     return None;
                 };
                 match session.step(HostInput::Key(question.answer(host))).ok()? {
-                    HostStep::Approved(approval) => Some(approval),
+                    HostStep::Approved(approval) => Some(approval.into()),
                     _ => None,
                 }
             };
@@ -173,7 +177,7 @@ impl Transit {
             },
             other => panic!("the top-up ended in {other:?}"),
         };
-        let loaded = matches!(booked, Ok(HostStep::Done(HostOutcome::Loaded(_))));
+        let loaded = matches!(booked, Ok(HostStep::Done(HostOutcome::Completed(_))));
         world.narrator.check(loaded, "the load server verified MAC1 and the card's TAC, and books the load");
     }
 

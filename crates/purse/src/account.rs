@@ -1,6 +1,7 @@
 //! The two accounts of a purse application.
 
 use crate::command;
+use crate::profile::Profile;
 use crate::tti::Tti;
 
 /// The electronic passbook (ED, 电子存折: a bank account in small, with a PIN) or the electronic purse (EP, 电子钱包: no
@@ -33,6 +34,17 @@ impl Account {
             command::ED => Some(Self::Ed),
             command::EP => Some(Self::Ep),
             _ => None,
+        }
+    }
+
+    /// The account a transaction of this type is on. Unload, limit update and the grey lock do not say so: where the scheme
+    /// has both accounts it is the passbook. \[M\]
+    #[must_use]
+    pub const fn of(profile: &Profile, tti: Tti) -> Self {
+        match tti {
+            Tti::EP_LOAD | Tti::EP_PURCHASE | Tti::CAPP_PURCHASE => Self::Ep,
+            _ if profile.ed => Self::Ed,
+            _ => Self::Ep,
         }
     }
 

@@ -137,9 +137,12 @@ pub fn diversify<K: SuiteKey>(
     parent: &KeyValue,
     factor: &[u8; 8],
 ) -> Result<KeyValue, CryptoError> {
-    let key: K = open(algorithm_byte, parent)?;
+    child(&open::<K>(algorithm_byte, parent)?, factor)
+}
+
+fn child<K: SuiteKey>(parent: &K, factor: &[u8; 8]) -> Result<KeyValue, CryptoError> {
     let mut child: [u8; 16] = Pack::new().put(*factor).put(factor.map(|byte| !byte)).finish();
-    key.encrypt_ecb(&mut child)?;
+    parent.encrypt_ecb(&mut child)?;
     Ok(Secret::new(child))
 }
 
@@ -160,21 +163,29 @@ pub fn derive<K: SuiteKey>(
     Ok(value)
 }
 
-/// Derives along a path and remembers the first level of the last derivation: cards of one issuer share it.
-#[derive(Debug, Default)]
-pub struct Deriver {
-    last: Option<FirstLevel>,
+/// Derives along a path and remembers the last derivation's key of the level before the card, ready for use: the cards of
+/// one issuer, city or region share it.
+#[derive(Clone, Default)]
+pub struct Deriver<K> {
+    last: Option<Parent<K>>,
 }
 
-#[derive(Debug)]
-struct FirstLevel {
+#[derive(Clone)]
+struct Parent<K> {
     /// Which master key, as the caller numbers them.
     master: usize,
-    factor: [u8; 8],
-    value: KeyValue,
+    /// A card below it.
+    card: CardId,
+    key: K,
 }
 
-impl Deriver {
+impl<K> core::fmt::Debug for Deriver<K> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Deriver").finish_non_exhaustive()
+    }
+}
+
+impl<K: SuiteKey> Deriver<K> {
     /// Remembers nothing yet.
     #[must_use]
     pub const fn new() -> Self {
@@ -185,7 +196,7 @@ impl Deriver {
     ///
     /// # Errors
     /// If the algorithm byte is unknown or outside the suite.
-    pub fn derive<K: SuiteKey>(
+    pub fn derive(
         &mut self,
         number: usize,
         algorithm_byte: u8,
@@ -193,19 +204,19 @@ impl Deriver {
         card: &CardId,
         path: &[Factor],
     ) -> Result<KeyValue, CryptoError> {
-        let Some((first, rest)) = path.split_first() else { return Ok(master.clone()) };
-        let factor = card.factor(*first);
-        match &self.last {
-            Some(last) if last.master == number && last.factor == factor => {
-                derive::<K>(algorithm_byte, &last.value, card, rest)
-            }
-            _ => {
-                let value = diversify::<K>(algorithm_byte, master, &factor)?;
-                let derived = derive::<K>(algorithm_byte, &value, card, rest);
-                self.last = Some(FirstLevel { master: number, factor, value });
-                derived
-            }
+        let Some((last_level, levels)) = path.split_last() else { return Ok(master.clone()) };
+        let factor = card.factor(*last_level);
+        let shared = |parent: &&Parent<K>| {
+            parent.master == number
+                && levels.iter().all(|level| parent.card.factor(*level) == card.factor(*level))
+        };
+        if let Some(parent) = self.last.as_ref().filter(shared) {
+            return child(&parent.key, &factor);
         }
+        let key = open(algorithm_byte, &derive::<K>(algorithm_byte, master, card, levels)?)?;
+        let value = child(&key, &factor);
+        self.last = Some(Parent { master: number, card: *card, key });
+        value
     }
 }
 

@@ -6,7 +6,8 @@
 //!   [`terminal::Inquiry`], [`terminal::Recovery`]; what it checks: [`terminal::policy`]; blocking drivers:
 //!   [`terminal::drive`].
 //! - The security module in the terminal: [`psam`].
-//! - The host: [`host::load`] (load server), [`host::settlement`], [`host::personalise`].
+//! - The host: [`host::online`] (load, unload, limit update, grey unlock), [`host::settlement`], [`host::hierarchy`] and
+//!   [`host::personalise`] (keys).
 //! - All sides share: [`keys`] (diversification, session keys), [`mac`] (what MAC1, MAC2 and TAC cover), [`command`]
 //!   (headers and data fields), [`account`], [`tti`], [`status`], [`transit`] (files 0015–001E), [`transaction`],
 //!   [`personalisation`] (the DGI map), [`profile`] (what differs between schemes), [`date`], [`dictionary`].
@@ -42,6 +43,7 @@ pub mod dictionary;
 pub mod host;
 pub mod keys;
 pub mod mac;
+pub mod online;
 mod pack;
 pub mod personalisation;
 pub mod profile;

@@ -2,7 +2,8 @@
 //!
 //! An engine takes an [`Input`] and returns a [`Step`]; transport, clock and PSAM are the caller's. [`Tap`] is the one
 //! body of every payment, told what to do by a [`Service`]: [`metro::Entry`], [`metro::Exit`], [`bus::Flat`],
-//! [`bus::On`], [`bus::Off`], [`purchase::Purchase`]. [`TopUp`] loads, [`Inquiry`] reads, [`Recovery`] finds out what
+//! [`bus::On`], [`bus::Off`], [`purchase::Purchase`]. [`TopUp`] loads, [`online::Online`] does
+//! everything else with the host, [`Inquiry`] reads, [`Recovery`] finds out what
 //! became of a torn tap.
 //!
 //! ```text
@@ -27,6 +28,7 @@ pub mod bus;
 pub mod drive;
 mod inquiry;
 pub mod metro;
+pub mod online;
 pub mod policy;
 pub mod purchase;
 mod recovery;
@@ -161,8 +163,11 @@ pub enum Stage {
     Cache,
     /// DEBIT FOR PURCHASE.
     Debit,
-    /// CREDIT FOR LOAD.
+    /// The command that completes a transaction with the host: CREDIT FOR LOAD, DEBIT FOR UNLOAD, UPDATE OVERDRAW LIMIT,
+    /// GREY UNLOCK.
     Credit,
+    /// VERIFY.
+    Verify,
     /// GET TRANSACTION PROVE.
     Prove,
     /// READ RECORD of the log.

@@ -31,7 +31,8 @@ pub struct Transaction {
     pub stamp: Stamp,
     /// Version of the key used, as the card answered it.
     pub key_version: u8,
-    /// Algorithm of the key used, as the card answered it; the TAC key has the same one.
+    /// Algorithm of the key used, as the card answered it. Version and algorithm are those of the purchase or load key: no
+    /// answer of a card names the TAC key's, which the host knows ([`TacKeyId`](crate::host::TacKeyId)).
     pub algorithm: u8,
 }
 
@@ -81,6 +82,12 @@ impl Transaction {
     #[must_use]
     pub const fn seq_after(&self) -> u16 {
         self.seq.wrapping_add(1)
+    }
+
+    /// Whether the card proves it by MAC3 under the session key; a TAC it has otherwise. [sheet 2.4]
+    #[must_use]
+    pub const fn has_mac3(&self) -> bool {
+        matches!(self.tti, Tti::UNLOAD | Tti::GREY_UNLOCK)
     }
 
     /// The balance after the transaction, fen; `None` if the figures contradict each other.

@@ -11,11 +11,13 @@
 
 mod world;
 
+use huiwan_purse::account::Account;
 use huiwan_purse::host::settlement::{self, Record};
-use huiwan_purse::host::{LoadKeys, load};
+use huiwan_purse::host::{LoadKeys, online};
 use huiwan_purse::personalisation::PurseData;
 use huiwan_purse::profile::Profile;
 use huiwan_purse::psam::Sam;
+use huiwan_purse::terminal::online::{Online, OnlineOutcome};
 use huiwan_purse::terminal::purchase::Purchase;
 use huiwan_purse::terminal::service::Fare;
 use huiwan_purse::terminal::{
@@ -187,15 +189,16 @@ fn policy_turns_cards_away() {
 }
 
 /// Loads `amount`, the host's book in hand.
-fn top_up(band: &mut RamBand, amount: u32, session: &mut load::LoadSession) -> TopUpOutcome {
+fn top_up(band: &mut RamBand, amount: u32, session: &mut online::OnlineSession) -> TopUpOutcome {
     let mut keys = world::load_keys();
     let mut host = |request: &huiwan_purse::terminal::LoadRequest| {
-        let load::Step::Key(key) = session.step(load::Input::Request(*request, STAMP)).unwrap() else {
+        let online::Step::Key(key) = session.step(online::Input::Request((*request).into(), STAMP)).unwrap()
+        else {
             panic!()
         };
-        match session.step(load::Input::Key(key.answer(&mut keys))).unwrap() {
-            load::Step::Approved(approval) => Some(approval),
-            load::Step::Done(_) => None,
+        match session.step(online::Input::Key(key.answer(&mut keys))).unwrap() {
+            online::Step::Approved(approval) => Some(approval.into()),
+            online::Step::Done(_) => None,
             _ => panic!("no answer to a terminal"),
         }
     };
@@ -203,36 +206,41 @@ fn top_up(band: &mut RamBand, amount: u32, session: &mut load::LoadSession) -> T
     drive::top_up(&mut engine, band, &mut host, &mut |_| {}).unwrap()
 }
 
-fn confirm(session: &mut load::LoadSession, tac: [u8; 4]) -> load::Outcome {
-    let load::Step::Key(key) = session.step(load::Input::Confirm(tac)).unwrap() else { panic!() };
-    match session.step(load::Input::Key(key.answer(&mut world::load_keys()))).unwrap() {
-        load::Step::Done(outcome) => outcome,
+/// The step after the key provider has answered.
+fn answered(session: &mut online::OnlineSession, input: online::Input) -> online::Step {
+    let online::Step::Key(key) = session.step(input).unwrap() else { panic!() };
+    session.step(online::Input::Key(key.answer(&mut world::load_keys()))).unwrap()
+}
+
+fn confirm(session: &mut online::OnlineSession, tac: [u8; 4]) -> online::Outcome {
+    match answered(session, online::Input::Confirm(tac)) {
+        online::Step::Done(outcome) => outcome,
         step => panic!("{step:?}"),
     }
 }
 
 #[test]
 fn load_and_confirm() {
-    let (mut band, mut session) = (issued(), load::LoadSession::new());
+    let (mut band, mut session) = (issued(), online::OnlineSession::new());
     let TopUpOutcome::Loaded { transaction, tac } = top_up(&mut band, 2000, &mut session) else { panic!() };
     assert_eq!(headers(&band), ["00A40400", "80500002", "80520000"]);
-    assert_eq!(confirm(&mut session, tac), load::Outcome::Loaded(transaction));
+    assert_eq!(confirm(&mut session, tac), online::Outcome::Completed(transaction));
     assert_eq!(balance(&mut band), 7000);
     assert_eq!(hex(&band.ok("00B201C417")), "0008000000000007D00230008900034020261122141740");
     // The session as stored confirms the same load again.
-    let mut restored = load::LoadSession::from_bytes(&session.to_bytes().unwrap()).unwrap();
+    let mut restored = online::OnlineSession::from_bytes(&session.to_bytes().unwrap()).unwrap();
     assert_eq!(
-        restored.step(load::Input::Confirm(tac)).unwrap(),
-        load::Step::Done(load::Outcome::Loaded(transaction))
+        restored.step(online::Input::Confirm(tac)).unwrap(),
+        online::Step::Done(online::Outcome::Completed(transaction))
     );
 }
 
 #[test]
 fn load_with_a_wrong_tac_is_disputed_and_can_still_be_confirmed() {
-    let (mut band, mut session) = (issued(), load::LoadSession::new());
+    let (mut band, mut session) = (issued(), online::OnlineSession::new());
     let TopUpOutcome::Loaded { transaction, tac } = top_up(&mut band, 2000, &mut session) else { panic!() };
-    assert_eq!(confirm(&mut session, [0; 4]), load::Outcome::Disputed(transaction));
-    assert_eq!(confirm(&mut session, tac), load::Outcome::Loaded(transaction));
+    assert_eq!(confirm(&mut session, [0; 4]), online::Outcome::Disputed(transaction));
+    assert_eq!(confirm(&mut session, tac), online::Outcome::Completed(transaction));
 }
 
 #[test]
@@ -243,24 +251,33 @@ fn torn_load_is_recovered_by_its_proof_or_reversed() {
         (TearHow::AfterCommit, true),
         (TearHow::Unanswered, true),
     ] {
-        let (mut band, mut session) = (issued(), load::LoadSession::new());
+        let (mut band, mut session) = (issued(), online::OnlineSession::new());
         band.tear = Some(Tear { command: 2, how });
         let TopUpOutcome::Uncertain(pending) = top_up(&mut band, 2000, &mut session) else { panic!() };
-        let doubtful = session.step(load::Input::TimedOut).unwrap();
-        assert_eq!(doubtful, load::Step::Done(load::Outcome::Doubtful(pending.transaction)));
-        let mut session = load::LoadSession::from_bytes(&session.to_bytes().unwrap()).unwrap();
+        let doubtful = session.step(online::Input::TimedOut).unwrap();
+        assert_eq!(doubtful, online::Step::Done(online::Outcome::Doubtful(pending.transaction)));
+        let mut session = online::OnlineSession::from_bytes(&session.to_bytes().unwrap()).unwrap();
         band.retap();
         let mut recovery = Recovery::new(AID_JTT_978_EP, pending);
         match drive::recover(&mut recovery, &mut band, &mut world::sam(1)).unwrap() {
             Recovered::Paid(receipt) => {
                 assert!(loaded, "{how:?}");
                 let outcome = confirm(&mut session, receipt.tac.unwrap());
-                assert_eq!(outcome, load::Outcome::Loaded(pending.transaction));
+                assert_eq!(outcome, online::Outcome::Completed(pending.transaction));
             }
             Recovered::NotPaid => {
                 assert!(!loaded, "{how:?}");
-                let step = session.step(load::Input::NotLoaded).unwrap();
-                assert_eq!(step, load::Step::Done(load::Outcome::Reversed(pending.transaction)));
+                // The terminal's word is not enough: the card shows that its counter has not moved.
+                let doubtful = online::Step::Done(online::Outcome::Doubtful(pending.transaction));
+                assert_eq!(session.step(online::Input::NotCompleted), Ok(doubtful));
+                let challenge = [0x5A; 6];
+                let asked = session.step(online::Input::Challenge(challenge)).unwrap();
+                assert_eq!(asked, online::Step::Reinitialise(challenge));
+                let mut settle = Online::settle(DEVICE, Account::Ep, pending, challenge);
+                let shown = drive::online(&mut settle, &mut band, &mut |_| None, &mut |_| None, &mut |_| {});
+                let Ok(OnlineOutcome::Reinitialised(request)) = shown else { panic!("{shown:?}") };
+                let step = answered(&mut session, online::Input::Reinit(request));
+                assert_eq!(step, online::Step::Done(online::Outcome::Reversed(pending.transaction)));
             }
             other => panic!("{how:?}: {other:?}"),
         }
@@ -271,7 +288,7 @@ fn torn_load_is_recovered_by_its_proof_or_reversed() {
 #[test]
 fn load_over_the_limit_and_a_host_that_declines() {
     let mut band = issued();
-    let outcome = top_up(&mut band, 100_000, &mut load::LoadSession::new());
+    let outcome = top_up(&mut band, 100_000, &mut online::OnlineSession::new());
     let TopUpOutcome::Failed(Fault::Status { during: Stage::Initialize, sw }) = outcome else {
         panic!("{outcome:?}")
     };
@@ -284,19 +301,20 @@ fn load_over_the_limit_and_a_host_that_declines() {
 
 #[test]
 fn forged_mac1_gets_no_mac2() {
-    let (mut band, mut session) = (issued(), load::LoadSession::new());
+    let (mut band, mut session) = (issued(), online::OnlineSession::new());
     let mut engine = TopUp::new(DEVICE, 100);
     let mut host = |request: &huiwan_purse::terminal::LoadRequest| {
         let forged = huiwan_purse::terminal::LoadRequest { amount: 10_000, ..*request };
-        let load::Step::Key(key) = session.step(load::Input::Request(forged, STAMP)).unwrap() else {
+        let online::Step::Key(key) = session.step(online::Input::Request(forged.into(), STAMP)).unwrap()
+        else {
             panic!()
         };
         let answer = key.answer(&mut world::load_keys());
         let refused = huiwan_purse::host::KeyRefused::MacInvalid;
-        assert_eq!(answer, load::KeyAnswer::Refused(refused));
+        assert_eq!(answer, online::KeyAnswer::Refused(refused));
         assert_eq!(
-            session.step(load::Input::Key(answer)),
-            Ok(load::Step::Done(load::Outcome::Declined(refused)))
+            session.step(online::Input::Key(answer)),
+            Ok(online::Step::Done(online::Outcome::Declined(refused)))
         );
         None
     };
@@ -438,7 +456,7 @@ fn settlement_finds_wrong_tacs_and_repetitions() {
             Record::from_receipt(&receipt).unwrap()
         })
         .collect();
-    let mut session = load::LoadSession::new();
+    let mut session = online::OnlineSession::new();
     let TopUpOutcome::Loaded { transaction, tac } = top_up(&mut band, 2000, &mut session) else { panic!() };
     records.push(Record { transaction, tac });
     records[3].transaction.amount += 1;

@@ -98,12 +98,12 @@ proptest! {
         issuers: [[u8; 8]; 2],
         cards in proptest::collection::vec((0..2_usize, 0..2_usize, any::<[u8; 10]>()), 1..12),
     ) {
-        let mut deriver = keys::Deriver::new();
+        let mut deriver = keys::Deriver::<Key>::new();
         for (master, issuer, serial) in cards {
             let card = CardId { issuer: issuers[issuer], serial };
             let path = [Factor::Issuer, Factor::Serial];
             let value = Secret::new(masters[master]);
-            let got = deriver.derive::<Key>(master, 1, &value, &card, &path).unwrap();
+            let got = deriver.derive(master, 1, &value, &card, &path).unwrap();
             prop_assert_eq!(&got.expose()[..], oracle::card_key(&masters[master], &issuers[issuer], &serial));
         }
     }

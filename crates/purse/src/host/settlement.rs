@@ -1,4 +1,8 @@
-//! Settlement: terminal records, their TACs, and records that came twice.
+//! Settlement: terminal records, their TACs, records that came twice, and what is wrong with the sequence of the others.
+//!
+//! A terminal's file is its records one after another, each with its version: cut anywhere, it says where, and what is
+//! missing between two files shows in the terminal's numbers ([`findings::by_terminal`]), so there is no header to agree
+//! on. The order of work: parse, [`verify`], [`duplicates`] or [`findings`] over the records whose TAC is right.
 
 use core::fmt;
 
@@ -9,6 +13,8 @@ use crate::mac::Mac;
 use crate::pack::Pack;
 use crate::terminal::Receipt;
 use crate::transaction::Transaction;
+
+pub mod findings;
 
 /// A record as a terminal uploads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -123,6 +129,16 @@ pub fn verdict(verdicts: &[u8], n: usize) -> bool {
 /// not looked at: give [`verdict_len`] bytes.
 pub fn verify(keys: &mut dyn LoadKeys, records: &[Record], verdicts: &mut [u8]) {
     keys.verify_tacs(records, verdicts);
+}
+
+/// Sets the bit of every record that `right` says so of.
+pub(super) fn judge(records: &[Record], verdicts: &mut [u8], mut right: impl FnMut(&Record) -> bool) {
+    verdicts.fill(0);
+    for (verdict, records) in verdicts.iter_mut().zip(records.chunks(8)) {
+        for (bit, record) in (0_u8..8).zip(records) {
+            *verdict |= u8::from(right(record)) << bit;
+        }
+    }
 }
 
 /// Sets the bit of every record that another one with a smaller index repeats, by (terminal, terminal transaction

@@ -29,7 +29,7 @@ pub struct SoftSam<S: Suite, const KEYS: usize> {
     terminal: TerminalNo,
     key_index: u8,
     keys: [SamKey; KEYS],
-    deriver: Deriver,
+    deriver: Deriver<S::Key>,
     next_seq: u32,
     open: Option<Open>,
     suite: PhantomData<fn() -> S>,
@@ -106,7 +106,7 @@ impl<S: Suite, const KEYS: usize> Sam for SoftSam<S, KEYS> {
         let terminal_seq = self.next_seq;
         let session: S::Key = self
             .deriver
-            .derive::<S::Key>(number, algorithm, &key.value, &card, self.path)
+            .derive(number, algorithm, &key.value, &card, self.path)
             .and_then(|dpk| keys::open::<S::Key>(algorithm, &dpk))
             .and_then(|dpk| keys::purchase_session(&dpk, random, offline_seq, terminal_seq))
             .map_err(|_| SamRefused::NO_KEY)?;

@@ -1,11 +1,13 @@
 //! Blocking drivers: an engine run to its end over a transport, a PSAM and a few callbacks. For simple devices, examples
 //! and tests; whoever wants to overlap card and PSAM calls the engines' `step`.
 
+use super::online::{Online, OnlineOutcome, OnlineStep, Pin};
 use super::service::CardView;
 use super::{
     COMMAND_LEN, Input, Inquiry, InquiryOutcome, InquiryStep, LoadApproval, LoadRequest, Misuse, Outcome,
     Pending, Receipt, Recovered, Recovery, RecoveryStep, Service, Step, Tap, TopUp, TopUpOutcome, TopUpStep,
 };
+use crate::online::{OnlineApproval, OnlineRequest};
 use crate::psam::Sam;
 
 /// The way to a card.
@@ -115,6 +117,40 @@ pub fn top_up(
             }
             TopUpStep::Done(outcome) => return Ok(outcome),
             TopUpStep::Host(_) => return Err(Misuse::UnexpectedInput),
+        };
+    }
+}
+
+/// Runs one transaction with the host, or settles one; `pin` asks for the PIN (given the tries left after a wrong one),
+/// `host` approves or declines, `persist` keeps the pending transaction.
+///
+/// # Errors
+/// None in fact: the driver uses the engine as it wants to be used.
+pub fn online(
+    engine: &mut Online,
+    card: &mut dyn Transport,
+    pin: &mut dyn FnMut(Option<u8>) -> Option<Pin>,
+    host: &mut dyn FnMut(&OnlineRequest) -> Option<OnlineApproval>,
+    persist: &mut dyn FnMut(&Pending),
+) -> Result<OnlineOutcome, Misuse> {
+    let mut out = [0; COMMAND_LEN];
+    let mut next = Input::Start;
+    loop {
+        let mut step = engine.step(next, &mut out)?;
+        if let OnlineStep::AskPin { tries } = step {
+            step = engine.on_pin(pin(tries).as_ref(), &mut out)?;
+        }
+        if let OnlineStep::Host(request) = step {
+            step = engine.on_host(host(&request))?;
+        }
+        next = match step {
+            OnlineStep::Send(command) => input(card.exchange(command)),
+            OnlineStep::Persist(pending) => {
+                persist(&pending);
+                Input::Proceed
+            }
+            OnlineStep::Done(outcome) => return Ok(outcome),
+            OnlineStep::AskPin { .. } | OnlineStep::Host(_) => return Err(Misuse::UnexpectedInput),
         };
     }
 }
