@@ -1,8 +1,12 @@
 //! Every layout of the transit files: what parses prints as it was, and no field leaves its record. Settlement files: what
-//! parses prints as it was, errors end the file.
+//! parses prints as it was, errors end the file, findings name records there are. A host's sessions: what is read is
+//! written as it was.
 #![no_main]
 
-use huiwan_purse::host::settlement::{Record, Records};
+use huiwan_purse::host::online::OnlineSession;
+use huiwan_purse::host::settlement::findings::{Finding, by_card, by_terminal};
+use huiwan_purse::host::settlement::{Record, Records, verdict_len};
+use huiwan_purse::profile::Profile;
 use huiwan_purse::terminal::Pending;
 use huiwan_purse::transit::{bus, holder, log, management, process, public_info, rail};
 use libfuzzer_sys::fuzz_target;
@@ -31,14 +35,19 @@ fuzz_target!(|input: &[u8]| {
     if let Some(pending) = Pending::from_bytes(input) {
         assert_eq!(&pending.to_bytes()[..], input);
     }
+    if let Some(session) = OnlineSession::from_bytes(input) {
+        assert_eq!(&session.to_bytes().unwrap()[..], input);
+    }
     let mut at = 0;
     let mut ended = false;
+    let mut records = Vec::new();
     for record in Records::new(input) {
         assert!(!ended, "nothing after an error");
         match record {
             Ok(record) => {
                 assert_eq!(record.to_bytes(), input[at..at + Record::LEN]);
                 at += Record::LEN;
+                records.push(record);
             }
             Err(error) => {
                 assert!(error.at() >= at && error.at() <= input.len());
@@ -47,4 +56,28 @@ fuzz_target!(|input: &[u8]| {
         }
     }
     assert!(ended || at == input.len());
+
+    let (right, mut order) = (vec![0xFF; verdict_len(records.len())], vec![0; records.len()]);
+    let mut findings: Vec<Finding> = Vec::new();
+    for profile in Profile::ALL {
+        findings.extend(by_card(profile, &records, &right, &mut order).unwrap());
+    }
+    findings.extend(by_terminal(&records, &right, &mut order).unwrap());
+    for finding in findings {
+        match finding {
+            Finding::Repeated { record, first } => {
+                assert!(first < record && records[first] == records[record])
+            }
+            Finding::Replayed { record, first } => {
+                assert!(first < record && records[first] != records[record])
+            }
+            Finding::Missing { after, before, count } => {
+                assert!(after.max(before) < records.len() && after != before && count > 0);
+            }
+            Finding::Unexplained { after, before, difference } => {
+                assert!(after.max(before) < records.len() && after != before && difference != 0);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 });

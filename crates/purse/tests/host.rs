@@ -20,7 +20,7 @@ use huiwan_purse::host::online::{Input, KeyAnswer, KeyRequest, OnlineSession, Ou
 use huiwan_purse::host::personalise::card_keys;
 use huiwan_purse::host::{KeyRefused, LoadKeys, SoftLoadKeys, TacKeyId};
 use huiwan_purse::keys::{CardId, Factor, KeyKind};
-use huiwan_purse::online::{OnlineInit, OnlineRequest};
+use huiwan_purse::online::{OnlineApproval, OnlineInit, OnlineRequest};
 use huiwan_purse::personalisation::{KeyData, Personalisation};
 use huiwan_purse::profile::Profile;
 use huiwan_purse::psam::{Sam, SoftSam};
@@ -584,6 +584,75 @@ proptest! {
         let transaction = request.transaction(STAMP);
         prop_assert_eq!(prove(proof), Step::Done(Outcome::Completed(transaction)));
         prop_assert_eq!(prove(flip(proof)), Step::Done(Outcome::Disputed(transaction)));
+    }
+
+    /// Whatever card and host answer, the relay ends, and believes nothing that was not answered.
+    #[test]
+    fn relay_with_any_card(
+        errand in 0..6_usize,
+        settling: bool,
+        answers in proptest::collection::vec(
+            prop_oneof![
+                1 => Just(None),
+                2 => proptest::collection::vec(any::<u8>(), 0..40).prop_map(Some),
+                8 => (0..9_usize, any::<[u8; 19]>()).prop_map(|(kind, raw)| {
+                    // 30 bytes of file 0015, the answers' lengths, and the status words that lead on.
+                    let (len, sw) = [(16, 0x9000), (19, 0x9000), (18, 0x9000), (4, 0x9000), (8, 0x9000), (0, 0x6982),
+                        (0, 0x63C2), (0, 0x9406), (0, 0x6985)][kind];
+                    Some([&raw[..len], &u16::to_be_bytes(sw)].concat())
+                }),
+                3 => Just(Some([world::public_info().as_bytes(), &[0x90, 0x00][..]].concat())),
+            ],
+            0..12,
+        ),
+        pins in proptest::collection::vec(any::<bool>(), 0..4),
+        grants: bool,
+    ) {
+        struct Any(std::vec::IntoIter<Option<Vec<u8>>>, Vec<u8>, usize);
+        impl drive::Transport for Any {
+            fn exchange(&mut self, _: &[u8]) -> Option<&[u8]> {
+                self.2 += 1;
+                self.1 = self.0.next()??;
+                Some(&self.1)
+            }
+        }
+        let (errand, account, _) = ERRANDS[errand];
+        let pending = Pending { transaction: request(7, 5000, 1000, TERMINAL, [1; 4]).transaction(STAMP) };
+        let mut engine = if settling {
+            Online::settle(DEVICE, account, pending, CHALLENGE)
+        } else {
+            Online::new(DEVICE, errand)
+        };
+        let len = answers.len();
+        let mut card = Any(answers.into_iter(), Vec::new(), 0);
+        let (mut pins, mut asked, mut kept) = (pins.into_iter(), None, None);
+        let outcome = drive::online(
+            &mut engine,
+            &mut card,
+            &mut |_| pins.next().filter(|given| *given).and_then(|_| Pin::new(&[0x12])),
+            &mut |request| {
+                asked = Some(*request);
+                let approval = OnlineApproval { amount: request.amount, stamp: STAMP, mac2: [0; 4] };
+                grants.then_some(approval)
+            },
+            &mut |pending| kept = Some(*pending),
+        ).unwrap();
+        prop_assert!(card.2 <= len + 1);
+        match outcome {
+            OnlineOutcome::Completed { transaction, .. } if settling => {
+                prop_assert_eq!(transaction, pending.transaction);
+            }
+            OnlineOutcome::Completed { transaction, .. } | OnlineOutcome::Uncertain(Pending { transaction }) => {
+                prop_assert_eq!(kept, Some(Pending { transaction }));
+                prop_assert_eq!(asked.unwrap().transaction(STAMP), transaction);
+            }
+            OnlineOutcome::Reinitialised(request) => {
+                prop_assert!(settling && asked.is_none());
+                prop_assert_eq!((request.terminal, request.amount), (CHALLENGE, 0));
+            }
+            OnlineOutcome::Declined => prop_assert!(!grants && asked.is_some() && kept.is_none()),
+            _ => {}
+        }
     }
 
     /// A city's PSAM computes what one with the scheme's key does, and its cards have the keys the tables say.
