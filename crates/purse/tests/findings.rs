@@ -191,18 +191,18 @@ fn model(profile: &Profile, records: &[Record], right: &[u8]) -> (Vec<Finding>, 
             if difference == 0 {
                 return None;
             }
-            for from in used..loads.len() {
-                for to in from..loads.len() {
-                    let run = &loads[from..=to];
-                    let linked = run.windows(2).all(|pair| {
-                        pair[1].0 == pair[0].0 + 2 && left(pair[0].1) == Some(balance(pair[1].1))
-                    });
-                    if linked && balance(run[0].1) == left_before && left(loads[to].1) == Some(balance(after))
-                    {
-                        used = to + 1;
-                        return None;
-                    }
-                }
+            let explains = |run: &&[(u64, usize)]| {
+                let linked = run
+                    .windows(2)
+                    .all(|pair| pair[1].0 == pair[0].0 + 2 && left(pair[0].1) == Some(balance(pair[1].1)));
+                let (_, last) = run[run.len() - 1];
+                linked && balance(run[0].1) == left_before && left(last) == Some(balance(after))
+            };
+            let runs = (used..loads.len()).flat_map(|from| (from..loads.len()).map(move |to| (from, to)));
+            let explained = runs.map(|(from, to)| (to, &loads[from..=to])).find(|(_, run)| explains(run));
+            if let Some((to, _)) = explained {
+                used = to + 1;
+                return None;
             }
             Some(difference)
         }));
