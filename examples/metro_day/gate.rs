@@ -141,14 +141,16 @@ impl Gate {
                 let service = metro::Entry {
                     place: city::metro_place(station, u16::from_be_bytes([high, low])),
                     maximum_fare: city::MAXIMUM_FARE,
-                    incomplete: metro::Incomplete::Charge,
+                    incomplete: metro::Incomplete::Charge(metro::Owed::Ask),
                 };
                 self.tap(air, uid, &service, now, &|card| city::incomplete_trip(card, station, now))
             }
             (Kind::Exit { station }, Act::Leave) => {
                 let [_, .., high, low] = self.device.terminal;
                 let place = city::metro_place(station, u16::from_be_bytes([high, low]));
-                self.tap(air, uid, &metro::Exit { place }, now, &|card| city::leaving(card, station))
+                self.tap(air, uid, &metro::Exit { place, rules: metro::ExitRules::PLAIN }, now, &|card| {
+                    city::leaving(card, station)
+                })
             }
             (Kind::Flat, Act::Ride) => {
                 let service = bus::Flat { place: city::bus_place(0), fare: Fare::Fixed(city::FLAT_FARE) };

@@ -187,13 +187,18 @@ impl Transit {
     }
 
     pub fn metro_exit(&mut self, world: &mut World<'_>, fare: u32) {
-        let paid = self.tap(world, Who::Exit, &metro::Exit { place: metro_place(2) }, fare);
+        let paid = self.tap(
+            world,
+            Who::Exit,
+            &metro::Exit { place: metro_place(2), rules: metro::ExitRules::PLAIN },
+            fare,
+        );
         world.narrator.check(paid == Some(fare), &format!("the exit gate takes {}", yuan(fare.into())));
     }
 
     /// A metro exit whose last answer is lost, and what the gate makes of it.
     pub fn torn_metro_exit(&mut self, world: &mut World<'_>, fare: u32) {
-        let service = metro::Exit { place: metro_place(2) };
+        let service = metro::Exit { place: metro_place(2), rules: metro::ExitRules::PLAIN };
         let policy = Policy::default();
         let stamp = Stamp::from(world.now);
         let exit = &mut self.exit;

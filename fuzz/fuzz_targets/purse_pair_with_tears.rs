@@ -35,7 +35,7 @@ fuzz_target!(|input: &[u8]| {
                     [usize::from(how) - 1],
             }),
         };
-        let entry = metro::Entry { incomplete: Incomplete::Charge, ..ENTRY };
+        let entry = metro::Entry { incomplete: Incomplete::Charge(metro::Owed::Ask), ..ENTRY };
         let outcome = if what & 1 == 0 {
             let service = Purchase { amount: fare };
             drive::tap(&mut Tap::new(DEVICE, &policy, &service, stamp), &mut band, &mut sam, &mut notes)

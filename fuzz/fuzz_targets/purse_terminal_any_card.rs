@@ -7,15 +7,18 @@
 #[path = "../../crates/purse/tests/world/mod.rs"]
 mod world;
 
+use huiwan_purse::terminal::desk::{Desk, Update};
 use huiwan_purse::terminal::drive::{self, Transport};
+use huiwan_purse::terminal::lock::{Drain, Lock, MaintenanceKey, Order};
 use huiwan_purse::terminal::metro::{self, Incomplete};
 use huiwan_purse::terminal::purchase::Purchase;
 use huiwan_purse::terminal::service::Service;
 use huiwan_purse::terminal::{
-    AID_JTT_978_EP, Inquiry, Mac2, Outcome, Pending, Policy, Recovered, Recovery, Tap, bus,
+    AID_JTT_978_EP, Inquiry, Last, Mac2, Outcome, Pending, Policy, Recovered, Recovery, Tap, bus, etc,
 };
+use huiwan_purse::transit::process::{Kind, Process};
 use libfuzzer_sys::fuzz_target;
-use world::{DEVICE, ENTRY, EXIT, Notes, STAMP};
+use world::{DEVICE, ENTRY, EXIT, Notes, PLACE, STAMP};
 
 struct Anything<'a> {
     rest: &'a [u8],
@@ -39,7 +42,8 @@ impl Transport for Anything<'_> {
 
 fn tap<V: Service>(service: &V, card: &mut Anything<'_>, fare: u32) {
     let (mut sam, mut notes) = (world::sam(1), Notes { fare, ..Notes::default() });
-    let policy = Policy { card_type: fare % 2 == 1, ..Policy::default() };
+    let last = [Last::Unread, Last::Process, Last::Log][fare as usize % 3];
+    let policy = Policy { card_type: fare % 2 == 1, last, repeat_seconds: 20, ..Policy::default() };
     match drive::tap(&mut Tap::new(DEVICE, &policy, service, STAMP), card, &mut sam, &mut notes).unwrap() {
         Outcome::Paid(receipt) => {
             // One in 2^32 guesses of a MAC is right; a fuzzer does not find it.
@@ -71,14 +75,40 @@ fuzz_target!(|input: &[u8]| {
         vehicle: *b"B1234567",
         direction: 0xAB,
     };
-    match engine % 6 {
+    match engine % 9 {
         0 => tap(&Purchase { amount: fare }, &mut card, fare),
-        1 => tap(&metro::Entry { incomplete: Incomplete::Charge, ..ENTRY }, &mut card, fare),
+        1 => {
+            tap(&metro::Entry { incomplete: Incomplete::Charge(metro::Owed::Ask), ..ENTRY }, &mut card, fare)
+        }
         2 => tap(&EXIT, &mut card, fare),
         3 => tap(&bus::On { place, marked_amount: fare }, &mut card, fare),
         4 => tap(&bus::Off { place }, &mut card, fare),
-        _ => {
+        5 => {
             let _ = drive::inquire(&mut Inquiry::new(AID_JTT_978_EP), &mut card).unwrap();
+        }
+        6 => {
+            let owed = metro::Owed::Maximum { unless_recorded: fare };
+            tap(&Desk { place: PLACE, update: Update::Leave, owed }, &mut card, fare);
+        }
+        7 => {
+            let lane =
+                etc::Lane { network: [1; 2], station: [2; 2], lane: 3, entered: 3, left: 4, ahead: 28_800 };
+            tap(&etc::Exit { lane }, &mut card, fare);
+        }
+        _ => {
+            let order = [Order::Block, Order::BlockForGood, Order::Unblock][usize::from(low) % 3];
+            let drain = Drain { record: Some(Process::new()), kind: Kind::LOCK, balance: 3 };
+            let listed = |serial: &[u8; 10]| serial[9] & 1 == low & 1;
+            let key = MaintenanceKey { version: 1, algorithm: 1 };
+            let mut lock = Lock::new(DEVICE, order, key, &listed).with_drain(&drain, STAMP);
+            let mut kept = None;
+            let mut keep = |pending: &Pending| kept = Some(*pending);
+            let locked = drive::lock(&mut lock, &mut card, &mut world::sam(1), &mut keep).unwrap();
+            match locked.drained {
+                Some(Outcome::Uncertain(pending)) => assert_eq!(kept, Some(pending)),
+                Some(Outcome::Paid(receipt)) => assert_ne!(receipt.mac2, Mac2::Verified),
+                _ => {}
+            }
         }
     }
 });

@@ -3,13 +3,13 @@
 //! # Where is what
 //! - The card application: [`card::Purse`], a [`huiwan_card::Module`]; one file per command.
 //! - The terminal: [`terminal`]: [`terminal::Tap`] for gates, validators and shops, [`terminal::TopUp`],
-//!   [`terminal::Inquiry`], [`terminal::Recovery`]; what it checks: [`terminal::policy`]; blocking drivers:
+//!   [`terminal::Inquiry`], [`terminal::Lock`], [`terminal::Recovery`]; what it checks: [`terminal::policy`]; blocking drivers:
 //!   [`terminal::drive`].
 //! - The security module in the terminal: [`psam`].
 //! - The host: [`host::online`] (load, unload, limit update, grey unlock), [`host::settlement`], [`host::hierarchy`] and
 //!   [`host::personalise`] (keys).
 //! - All sides share: [`keys`] (diversification, session keys), [`mac`] (what MAC1, MAC2 and TAC cover), [`command`]
-//!   (headers and data fields), [`account`], [`tti`], [`status`], [`transit`] (files 0015–001E), [`transaction`],
+//!   (headers and data fields), [`account`], [`tti`], [`status`], [`transit`] (files 0015–001E; 0019 of highway cards), [`transaction`],
 //!   [`personalisation`] (the DGI map), [`profile`] (what differs between schemes), [`date`], [`dictionary`].
 //!
 //! # Example

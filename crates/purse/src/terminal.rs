@@ -1,10 +1,13 @@
 //! The terminal: gates, bus validators, shops and top-up devices as sans-IO engines.
 //!
 //! An engine takes an [`Input`] and returns a [`Step`]; transport, clock and PSAM are the caller's. [`Tap`] is the one
-//! body of every payment, told what to do by a [`Service`]: [`metro::Entry`], [`metro::Exit`], [`bus::Flat`],
-//! [`bus::On`], [`bus::Off`], [`purchase::Purchase`]. [`TopUp`] loads, [`online::Online`] does
-//! everything else with the host, [`Inquiry`] reads, [`Recovery`] finds out what
-//! became of a torn tap.
+//! body of every payment, told what to do by a [`Service`]: [`metro::Entry`], [`metro::Exit`], [`desk::Desk`],
+//! [`bus::Flat`], [`bus::On`], [`bus::Off`], [`purchase::Purchase`] on JT/T 978 cards, [`city::City`] on 建设部 cards,
+//! [`etc::Entry`] and [`etc::Exit`] on highway cards. [`TopUp`] loads, [`online::Online`] does everything else with the
+//! host, [`Inquiry`] reads, [`Lock`] locks blacklisted cards, [`Recovery`] finds out what became of a torn tap.
+//!
+//! Which cards are taken is a value, [`Policy`]; what a ride costs is a pure function of the visit ([`service::Priced`]), or
+//! asked for ([`Step::Fare`]).
 //!
 //! ```text
 //! Start ─ Send(SELECT) ─ Send(READ ..) ─ Fare? ─ Send(INITIALIZE) ─ SendAndKey(UPDATE CAPP, 80 70) ─ Send(..)
@@ -12,9 +15,22 @@
 //! ```
 //!
 //! # Commands a card sees
-//! With a copy of file 0015 in the FCI: metro entry and exit 7 (SELECT, READ 0017, READ 001A, INITIALIZE, two UPDATE
-//! CAPP, DEBIT), 6 where the policy does not look at file 0017; bus flat fare 5 and 4; bus distance fare as metro;
-//! plain purchase 4 and 3. A card without that copy sees one more.
+//! | flow | commands | which |
+//! |---|---|---|
+//! | metro entry, exit, service desk | 6 | SELECT, READ 001A, INITIALIZE, two UPDATE CAPP, DEBIT |
+//! | bus, distance fare | 6 | the same |
+//! | bus, flat fare | 4 | SELECT, INITIALIZE, UPDATE CAPP, DEBIT |
+//! | plain purchase | 3 | SELECT, INITIALIZE, DEBIT |
+//! | city card | 5 | SELECT, READ 0017, INITIALIZE, UPDATE CAPP, DEBIT |
+//! | highway entry, exit | 5 | the same with file 0019 |
+//! | top-up | 3 | SELECT, INITIALIZE, CREDIT |
+//! | lock | 3 | SELECT, GET CHALLENGE, APPLICATION BLOCK; 7 with a debit of the balance before |
+//! | recovery | 3 | SELECT, PROVE, READ 0018; one more for each later transaction |
+//!
+//! One more each: READ 0015, of a card whose FCI has no copy of it; READ 0017, where the policy looks at card type or
+//! interoperability; READ 001E or 0018, where it looks at the last payment ([`Last`]); GET AUTHENTICATION CODE, where it wants the
+//! card to authenticate itself. Readers in the field are seen to send eight for a flat fare [sheet 5.6]: GET BALANCE is not needed,
+//! since the initialisation tells the balance. Every command names the length it expects, so no card answers 6Cxx.
 
 use core::fmt;
 
@@ -25,8 +41,12 @@ use crate::psam::{SamAnswer, SamRequest};
 use crate::transaction::Transaction;
 
 pub mod bus;
+pub mod city;
+pub mod desk;
 pub mod drive;
+pub mod etc;
 mod inquiry;
+pub mod lock;
 pub mod metro;
 pub mod online;
 pub mod policy;
@@ -38,7 +58,8 @@ mod tap;
 mod top_up;
 
 pub use inquiry::{Inquiry, InquiryOutcome, InquiryStep, LOG_RECORDS, Summary};
-pub use policy::{Blacklist, Policy, Refusal};
+pub use lock::Lock;
+pub use policy::{Blacklist, Last, Policy, Recent, RecentTaps, Refusal};
 pub use recovery::{Recovered, Recovery, RecoveryStep};
 pub use service::Service;
 pub use tap::Tap;
@@ -155,8 +176,12 @@ pub enum Stage {
     PublicInfo,
     /// READ BINARY of file 0017.
     Management,
-    /// READ RECORD of file 001A.
+    /// READ RECORD of file 001E.
+    Process,
+    /// READ RECORD of the composite file.
     Record,
+    /// GET AUTHENTICATION CODE.
+    AuthCode,
     /// An INITIALIZE command.
     Initialize,
     /// UPDATE CAPP DATA CACHE.
@@ -174,6 +199,10 @@ pub enum Stage {
     Log,
     /// GET BALANCE.
     Balance,
+    /// GET CHALLENGE.
+    Challenge,
+    /// APPLICATION BLOCK or UNBLOCK.
+    Lock,
 }
 
 /// What was asked of the PSAM about MAC2.

@@ -1,7 +1,8 @@
-//! The transit files of JT/T 978: what each byte of 0015, 0016, 0017, 0018, 001A and 001E means.
+//! The transit files of JT/T 978: what each byte of 0015, 0016, 0017, 0018, 001A and 001E means; of highway
+//! cards, 0019.
 //!
 //! Every layout is a table with one row per field ([`public_info`], [`holder`], [`management`], [`log`], [`rail`],
-//! [`bus`], [`process`]); a record is the bytes themselves, read and written through those fields.
+//! [`bus`], [`process`], [`etc`]); a record is the bytes themselves, read and written through those fields.
 //!
 //! ```
 //! use huiwan_purse::transit::rail::{self, Rail, State};
@@ -17,6 +18,7 @@ use core::marker::PhantomData;
 use huiwan_tlv::At;
 
 pub mod bus;
+pub mod etc;
 pub mod holder;
 pub mod log;
 pub mod management;

@@ -100,7 +100,7 @@ fn metro_turns_away_who_is_inside_or_outside() {
     assert_eq!(tap(&mut band, &mut sam, &EXIT, &mut notes), Outcome::Refused(Refusal::NotInside));
     paid(tap(&mut band, &mut sam, &ENTRY, &mut notes));
     assert_eq!(tap(&mut band, &mut sam, &ENTRY, &mut notes), Outcome::Refused(Refusal::AlreadyInside));
-    let charging = metro::Entry { incomplete: metro::Incomplete::Charge, ..ENTRY };
+    let charging = metro::Entry { incomplete: metro::Incomplete::Charge(metro::Owed::Ask), ..ENTRY };
     assert_eq!(paid(tap(&mut band, &mut sam, &charging, &mut notes)).transaction.amount, 300);
     assert_eq!(balance(&mut band), 4700);
 }

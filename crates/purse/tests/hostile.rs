@@ -11,16 +11,26 @@
 
 mod world;
 
-use huiwan_purse::psam::Sam;
-use huiwan_purse::terminal::drive::{self, Transport};
-use huiwan_purse::terminal::metro::{self, Incomplete};
-use huiwan_purse::terminal::purchase::Purchase;
-use huiwan_purse::terminal::{
-    AID_JTT_978_EP, Input, Inquiry, InquiryOutcome, Misuse, Outcome, Pending, Policy, Recovered, Recovery,
-    Step, Tap, TopUp,
+use core::fmt::Debug;
+
+use huiwan_purse::psam::{
+    CreditForPurchase, InitForPurchase, Sam, SamAnswer, SamPurchase, SamRefused, SamRequest, SecureCommand,
+    SoftSam,
 };
+use huiwan_purse::terminal::desk::{Desk, Update};
+use huiwan_purse::terminal::drive::{self, Transport};
+use huiwan_purse::terminal::lock::{Drain, End, Lock, LockStep, MaintenanceKey, Order};
+use huiwan_purse::terminal::metro::{self, ExitRules, Incomplete, Owed, SameStation, TimeLimit};
+use huiwan_purse::terminal::purchase::Purchase;
+use huiwan_purse::terminal::service::{Charge, Fare, Priced, RecordFile, Records, Visit};
+use huiwan_purse::terminal::{
+    AID_JTT_978_EP, COMMAND_LEN, Input, Inquiry, InquiryOutcome, Last, Misuse, Outcome, Pending, Policy,
+    Recovered, Recovery, RecoveryStep, Refusal, Service, Step, Tap, TopUp, etc,
+};
+use huiwan_purse::transit::process::{Kind, Process};
+use huiwan_purse::tti::Tti;
 use proptest::prelude::*;
-use world::{DEVICE, ENTRY, Notes, RamBand, STAMP, Tear, TearHow, issued};
+use world::{DEVICE, ENTRY, EXIT, Notes, PLACE, RamBand, STAMP, Tear, TearHow, issued};
 
 /// A real card, some of whose answers are exchanged for others.
 struct Liar {
@@ -71,6 +81,242 @@ fn liar() -> impl Strategy<Value = Vec<(usize, Option<Vec<u8>>)>> {
     proptest::collection::vec((0_usize..9, lie()), 0..4)
 }
 
+/// What any engine wants, in one shape.
+enum Ask {
+    Send(Vec<u8>),
+    SendAndKey(Vec<u8>, SamRequest),
+    Key(SamRequest),
+    Wait,
+    Fare,
+    Proceed,
+    Done,
+}
+
+/// Runs an engine to its end. Before every step it is given everything at wrong times and into small buffers: what it calls
+/// misuse changes nothing.
+fn run<E: Clone + Debug>(
+    mut engine: E,
+    step: impl Fn(&mut E, Input<'_>, &mut [u8]) -> Result<Ask, Misuse>,
+    card: &mut Liar,
+    sam: &mut dyn Sam,
+    fare: u32,
+) -> E {
+    let mut out = [0; COMMAND_LEN];
+    let mut key = None;
+    let mut answer;
+    let mut next = Input::Start;
+    for _ in 0..700 {
+        let before = format!("{engine:?}");
+        let wrong = [
+            Input::Start,
+            Input::Response(&[]),
+            Input::Response(&[0x90, 0x00]),
+            Input::CardLost,
+            Input::Key(SamAnswer::Credited),
+            Input::Key(SamAnswer::Authentic),
+            Input::Key(SamAnswer::Mac([0; 4])),
+            Input::Key(SamAnswer::Certified),
+            Input::Key(SamAnswer::Refused(SamRefused::STATE)),
+            Input::Fare(1),
+            Input::Proceed,
+        ];
+        for input in wrong.into_iter().chain([next]) {
+            for len in [0, 4, 12, 20, 50, COMMAND_LEN] {
+                let mut other = engine.clone();
+                if step(&mut other, input, &mut out[..len]).is_err() {
+                    assert_eq!(format!("{other:?}"), before, "{input:?} into {len}");
+                }
+            }
+        }
+        let ask = step(&mut engine, next, &mut out).unwrap();
+        let command = match ask {
+            Ask::Done => return engine,
+            Ask::Send(command) => Some(command),
+            Ask::SendAndKey(command, request) => {
+                key = Some(sam.answer(&request));
+                Some(command)
+            }
+            Ask::Key(request) => {
+                key = Some(sam.answer(&request));
+                None
+            }
+            Ask::Wait => None,
+            Ask::Fare => {
+                next = Input::Fare(fare);
+                continue;
+            }
+            Ask::Proceed => {
+                next = Input::Proceed;
+                continue;
+            }
+        };
+        next = match command {
+            Some(command) => {
+                answer = card.exchange(&command).map(<[u8]>::to_vec);
+                answer.as_deref().map_or(Input::CardLost, Input::Response)
+            }
+            None => Input::Key(key.take().unwrap()),
+        };
+    }
+    panic!("the engine goes on for ever");
+}
+
+fn tap_step<V: Service>(tap: &mut Tap<'_, V>, input: Input<'_>, out: &mut [u8]) -> Result<Ask, Misuse> {
+    Ok(match tap.step(input, out)? {
+        Step::Send(command) => Ask::Send(command.to_vec()),
+        Step::SendAndKey(command, request) => Ask::SendAndKey(command.to_vec(), request),
+        Step::Key(request) => Ask::Key(request),
+        Step::Wait => Ask::Wait,
+        Step::Fare => Ask::Fare,
+        Step::Persist(_) | Step::Accepted(_) => Ask::Proceed,
+        Step::Done(_) => Ask::Done,
+    })
+}
+
+fn lock_step(lock: &mut Lock<'_>, input: Input<'_>, out: &mut [u8]) -> Result<Ask, Misuse> {
+    Ok(match lock.step(input, out)? {
+        LockStep::Send(command) => Ask::Send(command.to_vec()),
+        LockStep::SendAndKey(command, request) => Ask::SendAndKey(command.to_vec(), request),
+        LockStep::Key(request) => Ask::Key(request),
+        LockStep::Wait => Ask::Wait,
+        LockStep::Persist(_) => Ask::Proceed,
+        LockStep::Done(_) => Ask::Done,
+    })
+}
+
+fn recovery_step(recovery: &mut Recovery, input: Input<'_>, out: &mut [u8]) -> Result<Ask, Misuse> {
+    Ok(match recovery.step(input, out)? {
+        RecoveryStep::Send(command) => Ask::Send(command.to_vec()),
+        RecoveryStep::Key(request) => Ask::Key(request),
+        RecoveryStep::Done(_) => Ask::Done,
+    })
+}
+
+/// A service of every kind there is.
+fn services() -> Vec<Box<dyn Service>> {
+    let rules = ExitRules {
+        unopened: Some(Owed::Ask),
+        time_limit: Some(TimeLimit { minutes: 1, owed: None }),
+        same_station: Some(SameStation { minutes: 20, fare: Fare::Fixed(0) }),
+    };
+    let lane = etc::Lane { network: [1; 2], station: [2; 2], lane: 3, entered: 3, left: 4, ahead: 28_800 };
+    let drain = Drain { record: None, kind: Kind::LOCK, balance: 0 };
+    vec![
+        Box::new(metro::Entry {
+            incomplete: Incomplete::Charge(Owed::Maximum { unless_recorded: 1 }),
+            ..ENTRY
+        }),
+        Box::new(metro::Exit { rules, ..EXIT }),
+        Box::new(Desk { place: PLACE, update: Update::Leave, owed: Owed::Ask }),
+        Box::new(etc::Entry { lane, class: 1, plate: [0; 12], again: true }),
+        Box::new(Priced {
+            service: EXIT,
+            fares: |visit: &Visit<'_>| visit.rail().map_or(1, |r| r.maximum_fare()),
+        }),
+        Box::new(drain),
+        Box::new(Purchase { amount: 7 }),
+    ]
+}
+
+/// The boxed service.
+#[derive(Clone, Copy)]
+struct Any<'a>(&'a dyn Service);
+
+impl Debug for Any<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Any")
+    }
+}
+
+impl Service for Any<'_> {
+    fn tti(&self) -> Tti {
+        self.0.tti()
+    }
+    fn record(&self) -> Option<RecordFile> {
+        self.0.record()
+    }
+    fn judge(&self, visit: &Visit<'_>) -> Result<Fare, Refusal> {
+        self.0.judge(visit)
+    }
+    fn compose(&self, charge: &Charge<'_>) -> Records {
+        self.0.compose(charge)
+    }
+}
+
+fn listed(_: &[u8; 10]) -> bool {
+    true
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn every_service_ends_and_misuse_changes_nothing(
+        lies in liar(), again in liar(), kind in 0_usize..7, wants in 0_u8..16, fare in 0_u32..40_000
+    ) {
+        let mut card = Liar { band: issued(), lies, commands: 0, answer: Vec::new() };
+        let mut sam = world::sam(1);
+        let policy = Policy {
+            card_type: wants & 1 != 0,
+            last: [Last::Unread, Last::Process, Last::Log][usize::from(wants % 3)],
+            auth_code: wants & 8 != 0,
+            repeat_seconds: 20,
+            ..Policy::default()
+        };
+        let services = services();
+        let service = Any(&*services[kind]);
+        let tap = Tap::new(DEVICE, &policy, &service, STAMP);
+        let mut tap = run(tap, tap_step, &mut card, &mut sam, fare);
+        let Ok(Step::Done(outcome)) = tap.step(Input::Proceed, &mut []) else { panic!() };
+        if let Outcome::Uncertain(pending) = outcome {
+            card.lies = again;
+            card.commands = 0;
+            card.band.retap();
+            run(Recovery::new(AID_JTT_978_EP, pending), recovery_step, &mut card, &mut sam, 0);
+        }
+    }
+
+    #[test]
+    fn every_lock_ends_and_misuse_changes_nothing(lies in liar(), drains: bool, order in 0_usize..3) {
+        let mut card = Liar { band: issued(), lies, commands: 0, answer: Vec::new() };
+        let order = [Order::Block, Order::BlockForGood, Order::Unblock][order];
+        let drain = Drain { record: Some(Process::new()), kind: Kind::LOCK, balance: 3 };
+        let key = MaintenanceKey { version: 1, algorithm: 1 };
+        let mut lock = Lock::new(DEVICE, order, key, &listed);
+        if drains {
+            lock = lock.with_drain(&drain, STAMP);
+        }
+        let mut lock = run(lock, lock_step, &mut card, &mut Maintains(world::sam(1)), 0);
+        let Ok(LockStep::Done(locked)) = lock.step(Input::Proceed, &mut []) else { panic!() };
+        if let Some(Outcome::Paid(receipt)) = locked.drained {
+            prop_assert_eq!(receipt.mac2, huiwan_purse::terminal::Mac2::Verified);
+        }
+        // Whatever a card says, one that is on the list is not unlocked.
+        prop_assert!(order != Order::Unblock || locked.end != End::Done);
+    }
+}
+
+/// A PSAM that answers 80 FA with a MAC no card takes.
+struct Maintains(SoftSam<world::Suite, 1>);
+
+impl Sam for Maintains {
+    fn terminal(&self) -> [u8; 6] {
+        self.0.terminal()
+    }
+    fn key_index(&self) -> u8 {
+        self.0.key_index()
+    }
+    fn init_for_purchase(&mut self, request: &InitForPurchase) -> Result<SamPurchase, SamRefused> {
+        self.0.init_for_purchase(request)
+    }
+    fn credit_for_purchase(&mut self, request: &CreditForPurchase) -> Result<(), SamRefused> {
+        self.0.credit_for_purchase(request)
+    }
+    fn secure_command(&mut self, _: &SecureCommand) -> Result<[u8; 4], SamRefused> {
+        Ok([0; 4])
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -79,7 +325,7 @@ proptest! {
         let mut card = Liar { band: issued(), lies, commands: 0, answer: Vec::new() };
         let (mut sam, mut notes) = (world::sam(1), Notes { fare, ..Notes::default() });
         let policy = Policy { card_type: composite, ..Policy::default() };
-        let entry = metro::Entry { incomplete: Incomplete::Charge, ..ENTRY };
+        let entry = metro::Entry { incomplete: Incomplete::Charge(metro::Owed::Ask), ..ENTRY };
         let outcome = if composite {
             drive::tap(&mut Tap::new(DEVICE, &policy, &entry, STAMP), &mut card, &mut sam, &mut notes)
         } else {

@@ -255,7 +255,7 @@ impl World {
         let gate = n % 2;
         match event.act {
             Act::Enter => {
-                let entry = metro::Entry { incomplete: Incomplete::Charge, ..ENTRY };
+                let entry = metro::Entry { incomplete: Incomplete::Charge(metro::Owed::Ask), ..ENTRY };
                 self.tap(gate, &entry, 300, event.recover);
             }
             Act::Leave { fare } => self.tap(gate, &EXIT, fare.into(), event.recover),

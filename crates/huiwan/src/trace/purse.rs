@@ -3,7 +3,7 @@
 use core::fmt;
 
 use huiwan_apdu::Command;
-use huiwan_purse::transit::{bus, holder, log, management, process, public_info, rail};
+use huiwan_purse::transit::{bus, etc, holder, log, management, process, public_info, rail};
 use huiwan_purse::{command as headers, tti::Tti};
 
 use super::context::Context;
@@ -196,6 +196,7 @@ pub(super) fn file(out: &mut Out<'_>, command: Option<&Command<'_>>, kind: Kind,
 fn record(out: &mut Out<'_>, sfi: u8, data: &[u8], at: usize) -> fmt::Result {
     match (sfi, data) {
         (0x18, _) if data.len() == log::LogRecord::LEN => transit(out, log::LAYOUT, data, at),
+        (0x19, [etc::ID, ..]) if data.len() == etc::Toll::LEN => transit(out, etc::LAYOUT, data, at),
         (0x1A, [rail::ID, ..]) if data.len() == rail::Rail::LEN => transit(out, rail::LAYOUT, data, at),
         (0x1A, [bus::ID, ..]) if data.len() == bus::Bus::LEN => transit(out, bus::LAYOUT, data, at),
         (0x1E, _) if data.len() == process::Process::LEN => transit(out, process::LAYOUT, data, at),

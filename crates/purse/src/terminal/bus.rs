@@ -2,7 +2,7 @@
 
 use super::Refusal;
 use super::policy::process_terminal;
-use super::service::{CardView, Charge, Fare, Records, Service};
+use super::service::{CardView, Charge, Fare, RecordFile, Records, Service, Visit};
 use crate::transit::bus::{self, Bus, State};
 use crate::transit::process::{self, INDUSTRY_BUS, Kind, Process};
 
@@ -50,6 +50,9 @@ pub struct Off {
     pub place: Place,
 }
 
+/// Record 27 02 of file 001A. [sheet 5.4]
+const RECORD: RecordFile = RecordFile { sfi: 0x1A, id: bus::ID, len: 128 };
+
 fn record(card: &CardView) -> Result<Bus, Refusal> {
     let record = card.record.as_ref().ok_or(Refusal::NoRecord)?;
     let record = Bus::parse(record).map_err(|_| Refusal::NoRecord)?;
@@ -72,7 +75,7 @@ fn process(charge: &Charge<'_>, place: &Place, kind: Kind) -> Process {
 }
 
 impl Service for Flat {
-    fn judge(&self, _: &CardView) -> Result<Fare, Refusal> {
+    fn judge(&self, _: &Visit<'_>) -> Result<Fare, Refusal> {
         Ok(self.fare)
     }
 
@@ -82,12 +85,12 @@ impl Service for Flat {
 }
 
 impl Service for On {
-    fn record_id(&self) -> Option<u8> {
-        Some(bus::ID)
+    fn record(&self) -> Option<RecordFile> {
+        Some(RECORD)
     }
 
-    fn judge(&self, card: &CardView) -> Result<Fare, Refusal> {
-        let record = record(card)?;
+    fn judge(&self, visit: &Visit<'_>) -> Result<Fare, Refusal> {
+        let record = record(visit.card)?;
         let owed = if record.state() == Some(State::Aboard) { record.marked_amount() } else { 0 };
         Ok(Fare::Fixed(owed))
     }
@@ -107,19 +110,23 @@ impl Service for On {
             .with(bus::MARKED_AMOUNT, self.marked_amount.to_be_bytes())
             .with(bus::DIRECTION, [self.place.direction]);
         Records {
-            composite: Some(*record.as_bytes()),
+            composite: Some(record.as_bytes().into()),
             process: Some(process(charge, &self.place, Kind::EP_IN)),
         }
     }
 }
 
 impl Service for Off {
-    fn record_id(&self) -> Option<u8> {
-        Some(bus::ID)
+    fn record(&self) -> Option<RecordFile> {
+        Some(RECORD)
     }
 
-    fn judge(&self, card: &CardView) -> Result<Fare, Refusal> {
-        if record(card)?.state() == Some(State::Aboard) { Ok(Fare::Ask) } else { Err(Refusal::NotInside) }
+    fn judge(&self, visit: &Visit<'_>) -> Result<Fare, Refusal> {
+        if record(visit.card)?.state() == Some(State::Aboard) {
+            Ok(Fare::Ask)
+        } else {
+            Err(Refusal::NotInside)
+        }
     }
 
     fn compose(&self, charge: &Charge<'_>) -> Records {
@@ -137,7 +144,7 @@ impl Service for Off {
             .with(bus::AMOUNT, charge.amount.to_be_bytes())
             .with(bus::MARKED_AMOUNT, [0; 4]);
         Records {
-            composite: Some(*record.as_bytes()),
+            composite: Some(record.as_bytes().into()),
             process: Some(process(charge, &self.place, Kind::EP_OUT)),
         }
     }

@@ -1,6 +1,7 @@
 //! Blocking drivers: an engine run to its end over a transport, a PSAM and a few callbacks. For simple devices, examples
 //! and tests; whoever wants to overlap card and PSAM calls the engines' `step`.
 
+use super::lock::{Lock, LockStep, Locked};
 use super::online::{Online, OnlineOutcome, OnlineStep, Pin};
 use super::service::CardView;
 use super::{
@@ -151,6 +152,40 @@ pub fn online(
             }
             OnlineStep::Done(outcome) => return Ok(outcome),
             OnlineStep::AskPin { .. } | OnlineStep::Host(_) => return Err(Misuse::UnexpectedInput),
+        };
+    }
+}
+
+/// Runs one lock; `persist` keeps the pending debit of a drain.
+///
+/// # Errors
+/// None in fact: the driver uses the engine as it wants to be used.
+pub fn lock(
+    engine: &mut Lock<'_>,
+    card: &mut dyn Transport,
+    sam: &mut dyn Sam,
+    persist: &mut dyn FnMut(&Pending),
+) -> Result<Locked, Misuse> {
+    let mut out = [0; COMMAND_LEN];
+    let mut answer = None;
+    let mut next = Input::Start;
+    loop {
+        next = match engine.step(next, &mut out)? {
+            LockStep::Send(command) => input(card.exchange(command)),
+            LockStep::SendAndKey(command, request) => {
+                answer = Some(sam.answer(&request));
+                input(card.exchange(command))
+            }
+            LockStep::Key(request) => Input::Key(sam.answer(&request)),
+            LockStep::Wait => match answer.take() {
+                Some(answer) => Input::Key(answer),
+                None => return Err(Misuse::UnexpectedInput),
+            },
+            LockStep::Persist(pending) => {
+                persist(&pending);
+                Input::Proceed
+            }
+            LockStep::Done(locked) => return Ok(locked),
         };
     }
 }

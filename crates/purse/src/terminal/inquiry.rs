@@ -3,7 +3,8 @@
 use huiwan_apdu::Sw;
 
 use super::select::{self, Stopped};
-use super::{Fault, Input, Misuse, Refusal, Stage, answer, ok, write};
+use super::tap::balance;
+use super::{Fault, Input, Misuse, Refusal, Stage, answer, write};
 use crate::command;
 use crate::transit::log::LogRecord;
 use crate::transit::public_info::PublicInfo;
@@ -155,12 +156,6 @@ impl Inquiry {
         self.state = State::Done;
         InquiryStep::Done(outcome)
     }
-}
-
-fn balance(raw: &[u8]) -> Result<u32, Fault> {
-    let during = Stage::Balance;
-    let bytes = <[u8; 4]>::try_from(ok(raw, during)?).map_err(|_| Fault::Malformed { during })?;
-    Ok(u32::from_be_bytes(bytes))
 }
 
 /// A log record, or `None` past the last.

@@ -1,7 +1,7 @@
 //! Plain purchase from the purse (type 06), as in a shop.
 
 use super::Refusal;
-use super::service::{CardView, Charge, Fare, Records, Service};
+use super::service::{Charge, Fare, Records, Service, Visit};
 use crate::tti::Tti;
 
 /// A purchase of a known amount.
@@ -16,7 +16,7 @@ impl Service for Purchase {
         Tti::EP_PURCHASE
     }
 
-    fn judge(&self, _: &CardView) -> Result<Fare, Refusal> {
+    fn judge(&self, _: &Visit<'_>) -> Result<Fare, Refusal> {
         Ok(Fare::Fixed(self.amount))
     }
 

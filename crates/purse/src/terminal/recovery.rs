@@ -11,7 +11,7 @@
 use huiwan_apdu::Sw;
 
 use super::select::{self, Stopped};
-use super::{Fault, Input, Mac2, Misuse, Outcome, Pending, Receipt, Stage, answer, ok, write};
+use super::{Fault, Input, Mac2, Misuse, Outcome, Pending, Receipt, Refusal, Stage, answer, ok, write};
 use crate::command::{self, Init, LoadInit, Proof, PurchaseInit};
 use crate::psam::{CreditForPurchase, SamRequest};
 use crate::status;
@@ -103,7 +103,12 @@ impl Recovery {
                     Ok(RecoveryStep::Send(apdu))
                 }
                 Err(Stopped::Failed(fault)) => Ok(self.done(Recovered::Unknown(Some(fault)))),
-                Err(Stopped::Refused(_)) => Ok(self.done(Recovered::OtherCard)),
+                Err(Stopped::Refused(Refusal::NoApplication)) => Ok(self.done(Recovered::OtherCard)),
+                // Locked for good it says no more whose it is.
+                Err(Stopped::Refused(_)) => {
+                    let (during, sw) = (Stage::Select, status::PERMANENTLY_LOCKED);
+                    Ok(self.done(Recovered::Unknown(Some(Fault::Status { during, sw }))))
+                }
             },
             (State::PublicInfo, Input::Response(raw)) => match select::on_public_info(raw) {
                 Ok(public_info) => self.on_public_info(&public_info, out),

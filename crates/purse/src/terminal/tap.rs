@@ -1,10 +1,12 @@
 //! The body of every payment.
 
+use core::fmt;
+
 use huiwan_apdu::Sw;
 
-use super::policy::Policy;
+use super::policy::{Policy, Recent};
 use super::select::{self, Stopped};
-use super::service::{CardView, Charge, Fare, Records, Service};
+use super::service::{CardView, Charge, Records, Service};
 use super::{
     Device, Fault, Input, Mac2, Misuse, Outcome, Pending, Receipt, Refusal, Stage, Step, answer, ok, write,
 };
@@ -13,25 +15,37 @@ use crate::date::Stamp;
 use crate::psam::{CreditForPurchase, InitForPurchase, SamAnswer, SamPurchase, SamRefused, SamRequest};
 use crate::status;
 use crate::transaction::Transaction;
-use crate::transit::management::Management;
-use crate::transit::public_info::PublicInfo;
 use crate::tti::Tti;
 
-const SFI_MANAGEMENT: u8 = 0x17;
-const SFI_COMPOSITE: u8 = 0x1A;
+mod reading;
+
 const SFI_PROCESS: u8 = 0x1E;
 
 /// A payment by one card. Build it before the card arrives; it is worth one tap.
 ///
 /// The device, the policy and the service are the gate's and shared by all taps.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Tap<'p, V> {
     device: Device,
     policy: &'p Policy<'p>,
     service: &'p V,
     stamp: Stamp,
+    recent: Option<&'p dyn Recent>,
     card: Option<CardView>,
     state: State,
+}
+
+impl<V: fmt::Debug> fmt::Debug for Tap<'_, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tap")
+            .field("device", &self.device)
+            .field("policy", &self.policy)
+            .field("service", &self.service)
+            .field("stamp", &self.stamp)
+            .field("card", &self.card)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -39,9 +53,13 @@ enum State {
     Idle,
     Select,
     PublicInfo,
-    Management(PublicInfo),
+    Management,
+    Last,
     Record,
     Fare,
+    Balance,
+    AuthCode { amount: u32 },
+    Authenticate { amount: u32 },
     Init { amount: u32 },
     Exchange(Exchange),
     Persist(Ready),
@@ -74,7 +92,14 @@ impl<'p, V: Service> Tap<'p, V> {
     /// A tap at `stamp`.
     #[must_use]
     pub const fn new(device: Device, policy: &'p Policy<'p>, service: &'p V, stamp: Stamp) -> Self {
-        Self { device, policy, service, stamp, card: None, state: State::Idle }
+        Self { device, policy, service, stamp, recent: None, card: None, state: State::Idle }
+    }
+
+    /// The same at a terminal that remembers cards it took, for the policy's repeat window.
+    #[must_use]
+    pub const fn with_recent(mut self, recent: &'p dyn Recent) -> Self {
+        self.recent = Some(recent);
+        self
     }
 
     /// What is known of the card so far.
@@ -108,22 +133,22 @@ impl<'p, V: Service> Tap<'p, V> {
                 Ok(public_info) => self.on_public_info(public_info, out),
                 Err(fault) => Ok(self.stop(fault)),
             },
-            (State::Management(public_info), Input::Response(raw)) => {
-                match self.management(&public_info, raw) {
-                    Ok(management) => self.on_card(public_info, Some(management), out),
-                    Err(stopped) => Ok(self.stop(stopped)),
-                }
-            }
-            (State::Record, Input::Response(raw)) => match record(raw) {
-                Ok(record) => {
-                    if let Some(card) = &mut self.card {
-                        card.record = Some(record);
-                    }
-                    self.judge(out)
-                }
-                Err(stopped) => Ok(self.stop(stopped)),
+            (State::Management, Input::Response(raw)) => self.on_management(raw, out),
+            (State::Last, Input::Response(raw)) => self.on_last(raw, out),
+            (State::Record, Input::Response(raw)) => self.on_record(raw, out),
+            (State::Fare, Input::Fare(amount)) => self.charge(amount, out),
+            (State::Balance, Input::Response(raw)) => match balance(raw) {
+                // Nothing to debit.
+                Ok(0) => Ok(self.stop(Refusal::InsufficientBalance { balance: Some(0), fare: 0 })),
+                Ok(amount) => self.charge(amount, out),
+                Err(fault) => Ok(self.stop(fault)),
             },
-            (State::Fare, Input::Fare(amount)) => self.initialize(amount, out),
+            (State::AuthCode { amount }, Input::Response(raw)) => self.on_auth_code(amount, raw),
+            (State::Authenticate { amount }, Input::Key(answer)) => match answer {
+                SamAnswer::Authentic => self.initialize(amount, out),
+                SamAnswer::Refused(SamRefused(sw)) => Ok(self.stop(Fault::Sam(sw))),
+                _ => Err(Misuse::UnexpectedInput),
+            },
             (State::Init { amount }, Input::Response(raw)) => self.on_init(amount, raw, out),
             (State::Exchange(exchange), Input::Response(raw)) if exchange.sent => match ok(raw, Stage::Cache)
             {
@@ -174,61 +199,21 @@ impl<'p, V: Service> Tap<'p, V> {
         }
     }
 
-    fn on_public_info<'o>(&mut self, public_info: PublicInfo, out: &'o mut [u8]) -> Result<Step<'o>, Misuse> {
-        if let Err(refusal) = self.policy.check_public_info(&public_info, self.stamp.date) {
-            return Ok(self.stop(refusal));
-        }
-        if self.policy.wants_management(&public_info) {
-            let apdu = write(&command::read_binary(SFI_MANAGEMENT, 60), out)?;
-            self.state = State::Management(public_info);
-            return Ok(Step::Send(apdu));
-        }
-        self.on_card(public_info, None, out)
-    }
-
-    fn management(&self, public_info: &PublicInfo, raw: &[u8]) -> Result<Management, Stopped> {
-        let during = Stage::Management;
-        let management = Management::parse(ok(raw, during)?).map_err(|_| Fault::Malformed { during })?;
-        self.policy.check_management(public_info, &management)?;
-        Ok(management)
-    }
-
-    fn on_card<'o>(
-        &mut self,
-        public_info: PublicInfo,
-        management: Option<Management>,
-        out: &'o mut [u8],
-    ) -> Result<Step<'o>, Misuse> {
-        match self.service.record_id() {
-            Some(id) => {
-                let apdu = write(&command::read_record_by_id(SFI_COMPOSITE, id, 128), out)?;
-                self.card = Some(CardView { public_info, management, record: None });
-                self.state = State::Record;
-                Ok(Step::Send(apdu))
-            }
-            None => {
-                self.card = Some(CardView { public_info, management, record: None });
-                self.judge(out)
-            }
-        }
-    }
-
-    fn judge<'o>(&mut self, out: &'o mut [u8]) -> Result<Step<'o>, Misuse> {
-        let Some(card) = &self.card else { return Err(Misuse::UnexpectedInput) };
-        match self.service.judge(card) {
-            Ok(Fare::Fixed(amount)) => self.initialize(amount, out),
-            Ok(Fare::Ask) => {
-                self.state = State::Fare;
-                Ok(Step::Fare)
-            }
-            Err(refusal) => Ok(self.stop(refusal)),
-        }
-    }
-
-    fn initialize<'o>(&mut self, amount: u32, out: &'o mut [u8]) -> Result<Step<'o>, Misuse> {
+    /// The amount is known.
+    fn charge<'o>(&mut self, amount: u32, out: &'o mut [u8]) -> Result<Step<'o>, Misuse> {
         if amount > self.policy.max_fare {
             return Ok(self.stop(Refusal::FareTooHigh));
         }
+        if !self.policy.auth_code {
+            return self.initialize(amount, out);
+        }
+        let command = command::GET_AUTH_CODE.command(0, 0).with_ne(command::expected(9));
+        let apdu = write(&command, out)?;
+        self.state = State::AuthCode { amount };
+        Ok(Step::Send(apdu))
+    }
+
+    fn initialize<'o>(&mut self, amount: u32, out: &'o mut [u8]) -> Result<Step<'o>, Misuse> {
         let data =
             Init { key_index: self.device.key_index, amount, terminal: self.device.terminal }.to_bytes();
         let header = match self.service.tti() {
@@ -291,10 +276,10 @@ impl<'p, V: Service> Tap<'p, V> {
             let composite = next.composite.take();
             let process = if composite.is_none() { next.process.take() } else { None };
             let command = match (&composite, &process) {
-                (Some(record), _) => {
-                    let id = self.service.record_id().unwrap_or_default();
-                    Some(command::update_capp_data_cache(SFI_COMPOSITE, id, record))
-                }
+                (Some(record), _) => self
+                    .service
+                    .record()
+                    .map(|file| command::update_capp_data_cache(file.sfi, file.id, record)),
                 (None, Some(process)) => {
                     Some(command::update_capp_data_cache(SFI_PROCESS, 0, process.as_bytes()))
                 }
@@ -366,14 +351,11 @@ impl<'p, V: Service> Tap<'p, V> {
     }
 }
 
-/// The record of file 001A.
-fn record(raw: &[u8]) -> Result<[u8; 128], Stopped> {
-    let during = Stage::Record;
-    match answer(raw, during)? {
-        (data, sw) if sw.is_ok() => Ok(<[u8; 128]>::try_from(data).map_err(|_| Fault::Malformed { during })?),
-        (_, Sw::RECORD_NOT_FOUND | Sw::FILE_NOT_FOUND) => Err(Refusal::NoRecord.into()),
-        (_, sw) => Err(Fault::Status { during, sw }.into()),
-    }
+/// The answer of GET BALANCE.
+pub(super) fn balance(raw: &[u8]) -> Result<u32, Fault> {
+    let during = Stage::Balance;
+    let bytes = <[u8; 4]>::try_from(ok(raw, during)?).map_err(|_| Fault::Malformed { during })?;
+    Ok(u32::from_be_bytes(bytes))
 }
 
 /// The outcome after CREDIT SAM FOR PURCHASE; `None` if this is not its answer.
@@ -415,8 +397,11 @@ fn during(state: &State) -> Option<Stage> {
     Some(match state {
         State::Select => Stage::Select,
         State::PublicInfo => Stage::PublicInfo,
-        State::Management(_) => Stage::Management,
+        State::Management => Stage::Management,
+        State::Last => Stage::Process,
         State::Record | State::Fare => Stage::Record,
+        State::Balance => Stage::Balance,
+        State::AuthCode { .. } | State::Authenticate { .. } => Stage::AuthCode,
         State::Init { .. } => Stage::Initialize,
         State::Exchange(_) | State::Persist(_) => Stage::Cache,
         _ => return None,

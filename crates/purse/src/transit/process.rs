@@ -35,6 +35,8 @@ impl Kind {
     pub const EP_MAKE_UP: Self = Self(0x08);
     /// A load of the purse.
     pub const EP_LOAD: Self = Self(0x0A);
+    /// The lock of a blacklisted card. \[S:SH\]
+    pub const LOCK: Self = Self(0x12);
 
     /// What the kind is called, if it is known.
     #[must_use]
@@ -51,6 +53,7 @@ impl Kind {
             0x08 => "make-up fare",
             0x09 => "load (e-cash)",
             0x0A => "load",
+            0x12 => "lock",
             _ => return None,
         })
     }

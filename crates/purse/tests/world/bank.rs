@@ -5,6 +5,7 @@ use huiwan_purse::personalisation::{
     DGI_AUTH_CODE, DGI_PASSBOOK, DGI_PIN, DGI_PUBLIC_INFO, DGI_PURSE, PurseData, dgi_key, dgi_record,
 };
 use huiwan_purse::profile::Profile;
+use huiwan_purse::transit::etc::Toll;
 use huiwan_testkit::hex as bytes;
 
 use super::{Band, RamBand, RamMemory, hex};
@@ -36,6 +37,9 @@ pub fn issued(profile: Profile) -> RamBand {
     }
     if profile.composite_sfi == 0x17 {
         groupings.push((dgi_record(1), city_record(0)));
+    }
+    if profile.composite_sfi == 0x19 {
+        groupings.push((dgi_record(1), Toll::new().as_bytes().to_vec()));
     }
     if profile.ed {
         groupings.push((DGI_PASSBOOK, data.to_bytes().to_vec()));

@@ -25,7 +25,7 @@ use huiwan_purse::personalisation::{KeyData, Personalisation, PurseData};
 use huiwan_purse::profile::Profile;
 use huiwan_purse::psam::{SamKey, SoftSam};
 use huiwan_purse::terminal::drive::{Gate, Transport};
-use huiwan_purse::terminal::metro::{Entry as MetroEntry, Exit as MetroExit, Incomplete, Place};
+use huiwan_purse::terminal::metro::{Entry as MetroEntry, Exit as MetroExit, ExitRules, Incomplete, Place};
 use huiwan_purse::terminal::service::CardView;
 use huiwan_purse::terminal::{AID_JTT_978_EP, Device, Pending, Receipt};
 use huiwan_purse::transit::bus::Bus;
@@ -52,7 +52,7 @@ pub const PLACE: Place = Place {
     line: [0x08, 0x00, 0x19, 0x00, 0x30, 0x00, 0x00],
 };
 pub const ENTRY: MetroEntry = MetroEntry { place: PLACE, maximum_fare: 1500, incomplete: Incomplete::Refuse };
-pub const EXIT: MetroExit = MetroExit { place: PLACE };
+pub const EXIT: MetroExit = MetroExit { place: PLACE, rules: ExitRules::PLAIN };
 
 /// The issuer's master keys.
 pub fn masters() -> [KeyData; 4] {
