@@ -43,6 +43,7 @@ pub fn masters(random: &mut Seeded) -> [KeyData; 4] {
         index: KEY_INDEX,
         version: KEY_VERSION,
         algorithm: TDES,
+        tries: 0,
         value: Secret::new(random.bytes()),
     })
 }

@@ -86,6 +86,7 @@ impl Transit {
             index: KEY_INDEX,
             version: KEY_VERSION,
             algorithm: TDES,
+            tries: 0,
             value: Secret::new(random.bytes()),
         };
         let masters = [KeyKind::Purchase, KeyKind::Load, KeyKind::Tac, KeyKind::Maintenance].map(&mut master);

@@ -149,6 +149,7 @@ pub fn transit_masters() -> [KeyData; 4] {
         index: PURSE_KEY,
         version: PURSE_KEY,
         algorithm: 0,
+        tries: 0,
         value: Secret::new(*value),
     };
     [

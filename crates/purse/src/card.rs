@@ -16,7 +16,9 @@ use crate::account::Account;
 use crate::profile::Profile;
 use crate::status;
 
+mod algorithm;
 mod auth_code;
+mod authentication;
 mod balance;
 mod capp;
 mod cash;
@@ -33,8 +35,10 @@ mod personalise;
 mod pin;
 mod prove;
 mod purchase;
+mod secured;
 mod session;
 mod unload;
+mod write_key;
 
 pub use session::VOLATILE_LEN;
 
@@ -80,8 +84,9 @@ impl<S: Suite> Purse<S> {
             Lock::Permanent => return Err(status::PERMANENTLY_LOCKED),
             Lock::None | Lock::Temporary => {}
         }
-        if !cx.exists(objects::purse(Account::Ep))? && !cx.exists(objects::purse(Account::Ed))? {
-            return Err(Sw::CONDITIONS_NOT_SATISFIED);
+        if !Self::has_purse(cx)? {
+            // Keys may be written before anything else, where the profile lets them come in clear.
+            return if self.profile.plain_keys { Ok(Sw::OK) } else { Err(Sw::CONDITIONS_NOT_SATISFIED) };
         }
         let mut public_info = [0; 30];
         let public_info =
@@ -151,8 +156,10 @@ impl<S: Suite> Purse<S> {
         match (cla, ins) {
             (0x00, 0x84) => session::get_challenge(cx, command, reply),
             (0x00, 0xA4) => self.select_file(cx, command, reply),
-            (0x00, 0xB0 | 0xB2) => self.read(cx, command, reply),
-            (0x00 | 0x04, 0xD6 | 0xDC | 0xE2) => self.update(cx, cla, command, challenge),
+            (0x00, 0x82) => self.external_authenticate(cx, command, challenge),
+            (0x00, 0x88) => self.internal_authenticate(cx, command, reply),
+            (0x00 | 0x04 | 0x84, 0xB0 | 0xB2) => self.read(cx, command, challenge, reply),
+            (0x00 | 0x04 | 0x84, 0xD6 | 0xDC | 0xE2) => self.update(cx, command, challenge),
             (0x80, 0x50) => match command.p1() {
                 0x00 => self.initialize_for_load(cx, session, command, reply),
                 0x01 => self.initialize_for_purchase(cx, session, command, reply),
@@ -180,6 +187,16 @@ impl<S: Suite> Purse<S> {
             (0xE0, 0x7A) => self.initialize_for_grey_unlock(cx, session, command, reply),
             (0xE0, 0x7E) => self.grey_unlock(cx, session, command, reply),
             (0xE0, 0xCA) => self.get_lock_proof(cx, command, reply),
+            (0x80, 0xCD) => {
+                let rules = self.profile.algorithm.ok_or(Sw::INS_NOT_SUPPORTED)?;
+                self.get_algorithm(cx, &rules, command, reply)
+            }
+            (0x84, 0xCD) => {
+                let rules = self.profile.algorithm.ok_or(Sw::INS_NOT_SUPPORTED)?;
+                self.change_algorithm(cx, &rules, command, challenge)
+            }
+            (0x80, 0xD4) => self.write_key(cx, command),
+            (0x84, 0xD4) => self.write_key_secured(cx, command, challenge),
             (0x84, 0x16) => self.card_block(cx, command, challenge),
             (0x84, 0x24) => self.pin_unblock(cx, command, challenge),
             (0x84, 0x18) => self.application_unblock(cx, command, challenge),
@@ -197,7 +214,9 @@ impl<S: Suite> Purse<S> {
             Lock::Permanent => Err(status::PERMANENTLY_LOCKED),
             Lock::Temporary => match (cla, ins) {
                 (0x00, 0x84) | (0x84, 0x18 | 0x1E) => Ok(()),
-                (0x00, 0xB0 | 0xB2) | (0x80, 0x5A | 0x5C) if self.profile.locked_reads => Ok(()),
+                (0x00 | 0x04 | 0x84, 0xB0 | 0xB2) | (0x80, 0x5A | 0x5C) if self.profile.locked_reads => {
+                    Ok(())
+                }
                 _ => Err(self.profile.locked_answer),
             },
         }

@@ -11,6 +11,7 @@ mod grey_lock;
 mod limit;
 mod load;
 mod purchase;
+mod write_key;
 
 pub use grey_lock::{
     GreyLock, GreyLockInit, GreyLocked, GreyUnlockInit, GreyUnlockRequest, LockProof, Unlock,
@@ -18,6 +19,7 @@ pub use grey_lock::{
 pub use limit::{Limit, LimitInit};
 pub use load::{Credit, Init, LoadInit, ShortInit};
 pub use purchase::{Debit, Debited, Proof, PurchaseInit};
+pub use write_key::{ADD_KEY, WriteKey, WriteKeyError, cos_type, kind_of_cos_type};
 
 /// CLA and INS of a command, and P1 where it tells commands apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +87,15 @@ commands! {
     CHANGE_PIN = 0x80 0x5E Some(0x01), "CHANGE PIN";
     RELOAD_PIN = 0x80 0x5E Some(0x00), "RELOAD PIN";
     UPDATE_CAPP_DATA_CACHE = 0x80 0xDC None, "UPDATE CAPP DATA CACHE";
+    EXTERNAL_AUTHENTICATE = 0x00 0x82 None, "EXTERNAL AUTHENTICATE";
+    INTERNAL_AUTHENTICATE = 0x00 0x88 None, "INTERNAL AUTHENTICATE";
+    READ_BINARY_SECURED = 0x04 0xB0 None, "READ BINARY";
+    READ_RECORD_SECURED = 0x04 0xB2 None, "READ RECORD";
     UPDATE_BINARY_SECURED = 0x04 0xD6 None, "UPDATE BINARY";
     UPDATE_RECORD_SECURED = 0x04 0xDC None, "UPDATE RECORD";
+    APPEND_RECORD_SECURED = 0x04 0xE2 None, "APPEND RECORD";
+    GET_ALGORITHM = 0x80 0xCD None, "GET ALGORITHM";
+    CHANGE_ALGORITHM = 0x84 0xCD None, "CHANGE ALGORITHM";
     INIT_SAM_FOR_PURCHASE = 0x80 0x70 None, "INIT SAM FOR PURCHASE";
     CREDIT_SAM_FOR_PURCHASE = 0x80 0x72 None, "CREDIT SAM FOR PURCHASE";
     INIT_SAM_FOR_GREY_LOCK = 0xE0 0x40 None, "INIT SAM FOR GREY LOCK";
@@ -101,6 +110,8 @@ commands! {
 /// The name of a purse or PSAM command.
 #[must_use]
 pub fn name(cla: u8, ins: u8, p1: u8) -> Option<&'static str> {
+    // Secured file commands come with either class.
+    let cla = if cla == 0x84 && matches!(ins, 0xB0 | 0xB2 | 0xD6 | 0xDC | 0xE2) { 0x04 } else { cla };
     ALL.iter().find(|header| header.is(cla, ins, p1)).map(|header| header.name)
 }
 

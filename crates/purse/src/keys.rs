@@ -57,6 +57,12 @@ key_kinds! {
     Maintenance = 0x08, "DAMK";
     /// Online grey unlock.
     GreyUnlock = 0x09, "DUGK";
+    /// EXTERNAL AUTHENTICATE, and nothing else: the card never encrypts with it for others to see.
+    ExternalAuthentication = 0x0A, "external authentication key";
+    /// INTERNAL AUTHENTICATE, and nothing else: whatever it encrypts says nothing about another key.
+    InternalAuthentication = 0x0B, "internal authentication key";
+    /// Protects WRITE KEY (主控密钥).
+    Control = 0x0C, "control key";
 }
 
 /// Who a card is, as far as keys depend on it: the first bytes of file 0015.

@@ -9,7 +9,8 @@
 //! - The host: [`host::online`] (load, unload, limit update, grey unlock), [`host::settlement`], [`host::hierarchy`] and
 //!   [`host::personalise`] (keys).
 //! - All sides share: [`keys`] (diversification, session keys), [`mac`] (what MAC1, MAC2 and TAC cover), [`command`]
-//!   (headers and data fields), [`account`], [`tti`], [`status`], [`transit`] (files 0015–001E; 0019 of highway cards), [`transaction`],
+//!   (headers and data fields), [`secure_messaging`], [`authentication`], [`account`], [`tti`], [`status`], [`transit`]
+//!   (files 0015–001E; 0019 of highway cards), [`transaction`],
 //!   [`personalisation`] (the DGI map), [`profile`] (what differs between schemes), [`date`], [`dictionary`].
 //!
 //! # Example
@@ -36,6 +37,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod authentication;
 pub mod card;
 pub mod command;
 pub mod date;
@@ -48,6 +50,7 @@ mod pack;
 pub mod personalisation;
 pub mod profile;
 pub mod psam;
+pub mod secure_messaging;
 pub mod status;
 pub mod terminal;
 pub mod transaction;

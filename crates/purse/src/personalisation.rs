@@ -14,7 +14,7 @@
 //! | `0016` | file 0016, 55 bytes; optional |
 //! | `0017` | file 0017, 60 bytes; optional, on JT/T 978 only |
 //! | `1A01`–`1A12` | record 1–18 of the composite file (001A; 0017 on 建设部 and bank cards, 0019 on ETC), up to 128 bytes, with its head |
-//! | `80kk` | a key of kind `kk` ([`KeyKind::code`]): index 1 ‖ version 1 ‖ algorithm 1 ‖ key 16; one grouping for each index |
+//! | `80kk` | a key of kind `kk` ([`KeyKind::code`]): index 1 ‖ version 1 ‖ algorithm 1 ‖ tries 1 ‖ key 16; one grouping for each index and for 3DES and SM4. Without the tries (19 bytes) they are 00 |
 //!
 //! The application can be selected once `0002` and `0015` are there. Files 0018 and 001E are empty at first.
 
@@ -177,20 +177,25 @@ pub struct KeyData {
     pub version: u8,
     /// Algorithm byte, as the card answers it: see [`keys::algorithm`](crate::keys::algorithm).
     pub algorithm: u8,
+    /// How many wrong uses in a row block the key, 1 to 15; 0: as many as the profile says. Only keys that count have a use for
+    /// it, see [`Profile::secured_errors`](crate::profile::Profile::secured_errors).
+    pub tries: u8,
     /// The key.
     pub value: KeyValue,
 }
 
 impl KeyData {
     /// Length in bytes.
-    pub const LEN: usize = 19;
+    pub const LEN: usize = 20;
+    /// Length without the tries.
+    pub const SHORT_LEN: usize = 19;
 
-    /// Reads the value.
+    /// Reads the value, with or without the tries.
     ///
     /// # Errors
     /// Another length.
     pub fn parse(kind: KeyKind, raw: &[u8]) -> Result<Self, At<WrongLength>> {
-        if raw.len() != Self::LEN {
+        if raw.len() != Self::LEN && raw.len() != Self::SHORT_LEN {
             return Err(At::new(WrongLength { expected: Self::LEN }, raw.len().min(Self::LEN)));
         }
         let mut fields = Unpack::new(raw);
@@ -199,6 +204,7 @@ impl KeyData {
             index: fields.byte(),
             version: fields.byte(),
             algorithm: fields.byte(),
+            tries: if raw.len() == Self::LEN { fields.byte() } else { 0 },
             value: Secret::new(fields.take()),
         })
     }
@@ -207,7 +213,10 @@ impl KeyData {
     #[must_use]
     pub fn to_bytes(&self) -> Secret<{ Self::LEN }> {
         Secret::new(
-            Pack::new().put([self.index, self.version, self.algorithm]).put(*self.value.expose()).finish(),
+            Pack::new()
+                .put([self.index, self.version, self.algorithm, self.tries])
+                .put(*self.value.expose())
+                .finish(),
         )
     }
 }

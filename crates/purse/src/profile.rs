@@ -4,7 +4,8 @@ use huiwan_apdu::Sw;
 
 use crate::account::Account;
 use crate::command;
-use crate::keys::{Factor, Path};
+use crate::keys::{Factor, KeyKind, Path};
+use crate::secure_messaging::Padding;
 
 /// The head of an identified record. [correction 1]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,38 @@ pub enum TacKey {
     Whole,
 }
 
+/// What counts the wrong MACs of secured commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SecuredErrors {
+    /// The application: at [`Profile::maintenance_error_limit`] it is locked for good, 9303. \[S:HB\]
+    Application,
+    /// Each key for itself: at its own limit, or else at [`Profile::maintenance_error_limit`], it is blocked, 6983. \[S:FM: FMCOS keys
+    /// carry an error counter\]
+    Key,
+}
+
+/// How JT/T 978 cards are told which set of keys to use (80/84 CD). The command and its P1 values are in \[I:LIB,ZJ\], what each value
+/// stands for is not: the meanings are \[M\], the bytes values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AlgorithmRules {
+    /// P1: from now on the 3DES keys.
+    pub tdes_p1: u8,
+    /// P1: from now on the SM4 keys.
+    pub sm4_p1: u8,
+    /// P1: the present set for good; the other is blocked.
+    pub block_p1: u8,
+    /// Answer: the 3DES keys are in use.
+    pub tdes: u8,
+    /// Answer: the SM4 keys are in use.
+    pub sm4: u8,
+}
+
+impl AlgorithmRules {
+    /// The answers are the algorithm bytes of the initialisation answers. \[M\]
+    pub const JTT_978: Self = Self { tdes_p1: 0x01, sm4_p1: 0x02, block_p1: 0x03, tdes: 0x01, sm4: 0x04 };
+}
+
 /// The grey lock of fuel cards. [sheet 1.5]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GreyLockRules {
@@ -134,6 +167,23 @@ pub struct Profile {
     pub locking_answer: Sw,
     /// Wrong MACs of secured commands (block, unblock, updates) until the application is locked for good. \[S:HB\]
     pub maintenance_error_limit: u8,
+    /// What counts wrong MACs of secured commands.
+    pub secured_errors: SecuredErrors,
+    /// Wrong cryptograms of EXTERNAL AUTHENTICATE until its key is blocked, for keys that do not carry a limit of their own.
+    pub authentication_error_limit: u8,
+    /// When encrypted data of secured commands are padded.
+    pub sealed_padding: Padding,
+    /// Short identifiers of the files whose secured updates come encrypted (len ‖ data under the maintenance key). FMCOS makes this a
+    /// property of the file \[S:FM\]; on the wire nothing tells.
+    pub encrypted_files: &'static [u8],
+    /// Short identifiers of the files that are read only after EXTERNAL AUTHENTICATE.
+    pub authenticated_files: &'static [u8],
+    /// Which key protects WRITE KEY: a control key of its own, as on FMCOS cards \[S:FM\]; others use the maintenance key \[M\].
+    pub key_writing: KeyKind,
+    /// Whether a card without a purse can be selected and takes WRITE KEY without protection; issuers forbid it in the field.
+    pub plain_keys: bool,
+    /// 80/84 CD, where the scheme has it.
+    pub algorithm: Option<AlgorithmRules>,
     /// The answer to a command out of order: 6901 \[S:HB\]; 6985 on other cards \[S:LIB\].
     pub out_of_order: Sw,
     /// What a second initialisation does. [M / S:HB]
@@ -184,6 +234,14 @@ impl Profile {
         composite_mac_errors: true,
         locking_answer: Sw::CONDITIONS_NOT_SATISFIED,
         maintenance_error_limit: 3,
+        secured_errors: SecuredErrors::Application,
+        authentication_error_limit: 3,
+        sealed_padding: Padding::IfNeeded,
+        encrypted_files: &[],
+        authenticated_files: &[],
+        key_writing: KeyKind::Control,
+        plain_keys: false,
+        algorithm: Some(AlgorithmRules::JTT_978),
         out_of_order: Sw::COMMAND_STATE,
         second_init: SecondInit::Replaces,
         locked_answer: Sw::CONDITIONS_NOT_SATISFIED,
@@ -206,6 +264,7 @@ impl Profile {
         ep_overdraft: false,
         ep_unload: true,
         limit_p2: command::ED,
+        algorithm: None,
         records: RecordFormat::CJT_166,
         composite_sfi: 0x17,
         composite_records: 10,

@@ -84,10 +84,14 @@ proptest! {
     }
 
     #[test]
-    fn key_data(raw: [u8; 19]) {
+    fn key_data(raw: [u8; 20]) {
         let key = KeyData::parse(KeyKind::Load, &raw).unwrap();
         let written = key.to_bytes();
         prop_assert_eq!(written.expose(), &raw);
+        let short = [&raw[..3], &raw[4..]].concat();
+        let key = KeyData::parse(KeyKind::Load, &short).unwrap();
+        let written = key.to_bytes();
+        prop_assert_eq!(&written.expose()[..], [&raw[..3], &[0], &raw[4..]].concat());
     }
 }
 

@@ -37,8 +37,14 @@ const PROFILE: Profile = Profile::FUEL;
 fn masters() -> [KeyData; 7] {
     let [dpk, dlk, mut dtk, damk, dugk] = fuel::masters();
     dtk.version = 2;
-    let more =
-        |kind, byte| KeyData { kind, index: 1, version: 1, algorithm: 1, value: Secret::new([byte; 16]) };
+    let more = |kind, byte| KeyData {
+        kind,
+        index: 1,
+        version: 1,
+        algorithm: 1,
+        tries: 0,
+        value: Secret::new([byte; 16]),
+    };
     [dpk, dlk, dtk, damk, dugk, more(KeyKind::Unload, 0x3C), more(KeyKind::Update, 0x69)]
 }
 
@@ -556,7 +562,7 @@ proptest! {
             oracle::tac(&oracle::card_key(&dtk, &issuer, &serial), &proof)
         }.try_into().unwrap();
 
-        let data = |kind, version, value| KeyData { kind, index: 1, version, algorithm: 1, value: Secret::new(value) };
+        let data = |kind, version, value| KeyData { kind, index: 1, version, algorithm: 1, tries: 0, value: Secret::new(value) };
         let keys = [data(key_kind, 5, master), data(KeyKind::Tac, 6, dtk)];
         let mut keys = SoftLoadKeys::<Suite, 2>::new(Profile::JTT_978, keys)
             .with_tac_key(|_| TacKeyId { version: 6, algorithm: 1 });
@@ -658,7 +664,7 @@ proptest! {
     /// A city's PSAM computes what one with the scheme's key does, and its cards have the keys the tables say.
     #[test]
     fn hierarchy(value: [u8; 16], issuer: [u8; 8], serial: [u8; 10], other: [u8; 10]) {
-        let data = |kind, algorithm| KeyData { kind, index: 3, version: 2, algorithm, value: Secret::new(value) };
+        let data = |kind, algorithm| KeyData { kind, index: 3, version: 2, algorithm, tries: 0, value: Secret::new(value) };
         let card = CardId { issuer, serial };
         let neighbour = CardId { issuer, serial: other };
         let path: &[Factor] = &[Factor::City, Factor::Serial];

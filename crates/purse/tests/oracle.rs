@@ -11,13 +11,15 @@
 
 mod world;
 
-use huiwan_crypto::{Algorithm, International, Secret, Suite, SuiteKey};
+use huiwan_crypto::{Algorithm, Both, International, Secret, Suite, SuiteKey};
+use huiwan_purse::authentication;
 use huiwan_purse::date::Stamp;
 use huiwan_purse::keys::{self, CardId, Factor};
 use huiwan_purse::mac::{
     self, LoadMac1, LoadMac2, LoadTac, Message, PurchaseMac1, PurchaseMac2, PurchaseTac,
 };
 use huiwan_purse::profile::Profile;
+use huiwan_purse::secure_messaging::{self, Padding};
 use huiwan_purse::tti::Tti;
 use proptest::prelude::*;
 use world::oracle;
@@ -85,6 +87,37 @@ proptest! {
     fn secured(key: [u8; 16], challenge: [u8; 4], header: [u8; 5], data in proptest::collection::vec(any::<u8>(), 0..40)) {
         let got = mac::secure(&tdes(&key), &challenge, &[&header, &data]).unwrap();
         prop_assert_eq!(&got[..], oracle::secured(&key, &challenge, &[&header[..], &data].concat()));
+    }
+
+    #[test]
+    fn sealed_and_protected(key: [u8; 16], always: bool, is_sm4: bool, challenge in proptest::collection::vec(any::<u8>(), 4..9), header: [u8; 4], data in proptest::collection::vec(any::<u8>(), 0..120)) {
+        let algorithm = if is_sm4 { Algorithm::Sm4 } else { Algorithm::Tdes };
+        let ours = <Both as Suite>::Key::new(algorithm, &key).unwrap();
+        let padding = if always { Padding::Always } else { Padding::IfNeeded };
+        let mut out = [0; 256];
+        let sealed = secure_messaging::seal(&ours, padding, &data, &mut out).unwrap().to_vec();
+        prop_assert_eq!(&sealed, &oracle::sealed(is_sm4, &key, always, &data));
+        let mut opened = sealed.clone();
+        prop_assert_eq!(secure_messaging::open(&ours, padding, &mut opened).unwrap(), &data);
+        let protected = secure_messaging::protect(&ours, &challenge, header, &sealed, &mut out).unwrap();
+        let message = [&header[..], &[u8::try_from(sealed.len() + 4).unwrap()], &sealed].concat();
+        let mac = if is_sm4 { oracle::sm4_secured(&key, &challenge, &message) } else { oracle::secured(&key, &challenge, &message) };
+        prop_assert_eq!(protected, [&sealed[..], &mac].concat());
+    }
+
+    #[test]
+    fn authentications(key: [u8; 16], is_sm4: bool, challenge in proptest::collection::vec(any::<u8>(), 4..9), data in proptest::collection::vec(any::<u8>(), 1..100)) {
+        let (algorithm, size) = if is_sm4 { (Algorithm::Sm4, 16) } else { (Algorithm::Tdes, 8) };
+        let e = |block: &[u8]| if is_sm4 { oracle::sm4(&key, block) } else { oracle::tdes(&key, block) };
+        let ours = <Both as Suite>::Key::new(algorithm, &key).unwrap();
+        let mut block = challenge.clone();
+        block.resize(size, 0);
+        let mut out = [0; 16];
+        prop_assert_eq!(authentication::cryptogram(&ours, &challenge, &mut out).unwrap(), e(&block));
+        let whole = if data.len().is_multiple_of(size) { data.clone() } else { oracle::padded(&data, size) };
+        let expected: Vec<u8> = whole.chunks(size).flat_map(e).collect();
+        let mut out = [0; 128];
+        prop_assert_eq!(authentication::answer(&ours, &data, &mut out).unwrap(), expected);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use huiwan_crypto::{Algorithm, International, Suite, SuiteKey};
 use huiwan_purse::date::Stamp;
 use huiwan_purse::keys;
 use huiwan_purse::mac::{LoadMac1, LoadMac2, Message, PurchaseMac1, PurchaseMac2};
+use huiwan_purse::secure_messaging::{self, Padding};
 use huiwan_purse::tti::Tti;
 use huiwan_testkit::vectors::{self, Block};
 
@@ -122,4 +123,23 @@ fn purchase_mac2_is_the_published_one() {
     let block = file.block("purchase-mac2");
     let message = PurchaseMac2 { amount: u32_of(block, "in.amount") };
     assert_eq!(message.mac(&purchase_session()).unwrap(), block.array("out.mac2"));
+}
+
+/// The only published secured command: encryption, padding and MAC of WRITE KEY.
+#[test]
+fn write_key() {
+    let file = vectors::load(FILE);
+    let block = file.block("write-key");
+    let (key, mut sealed, mut out) = (key(block), [0; 32], [0; 32]);
+    let sealed =
+        secure_messaging::seal(&key, Padding::IfNeeded, &block.bytes("in.data"), &mut sealed).unwrap();
+    assert_eq!(sealed, block.bytes("out.sealed"));
+    let protected = secure_messaging::protect(
+        &key,
+        &block.bytes("in.challenge"),
+        block.array("in.header"),
+        sealed,
+        &mut out,
+    );
+    assert_eq!(protected.unwrap(), [block.bytes("out.sealed"), block.bytes("out.mac")].concat());
 }

@@ -170,6 +170,7 @@ fn masters() -> [KeyData; 4] {
         index: 1,
         version: 1,
         algorithm: 1,
+        tries: 0,
         value: Secret::new([0x40 | kind.code(); 16]),
     })
 }

@@ -2,13 +2,15 @@
 //! [sheet 1.2, 5]
 
 use huiwan_apdu::{Command, Sw};
-use huiwan_card::files::{Access, File, Files, RecordTarget, Structure, Which};
+use huiwan_card::files::{Access, BinaryTarget, File, Files, RecordTarget, Structure, Which};
 use huiwan_card::{Batch, Context, ResponseWriter};
 use huiwan_crypto::Suite;
+use zeroize::Zeroizing;
 
 use super::Purse;
 use super::objects;
 use super::session::{self, Challenge};
+use crate::keys::KeyKind;
 use crate::profile::Profile;
 use crate::transit::holder::Holder;
 use crate::transit::log::LogRecord;
@@ -16,8 +18,13 @@ use crate::transit::management::Management;
 use crate::transit::public_info::PublicInfo;
 
 /// Access condition: the command carried a right MAC of the maintenance key.
-const SECURED: u8 = 0x01;
+pub(super) const SECURED: u8 = 0x01;
+/// Access condition: the PIN was verified since the application was selected.
+pub(super) const PIN: u8 = 0x02;
+/// Access condition: EXTERNAL AUTHENTICATE succeeded since the application was selected.
+pub(super) const AUTHENTICATED: u8 = 0x04;
 
+const INS_UPDATE_BINARY: u8 = 0xD6;
 const INS_UPDATE_RECORD: u8 = 0xDC;
 const INS_APPEND_RECORD: u8 = 0xE2;
 
@@ -33,7 +40,11 @@ impl PurseFiles {
             sfi,
             structure,
             base: objects::record(sfi, 0),
-            read: Access::FREE,
+            read: if profile.authenticated_files.contains(&sfi) {
+                Access::all_of(AUTHENTICATED)
+            } else {
+                Access::FREE
+            },
             update,
             grants: &[],
         };
@@ -81,43 +92,72 @@ impl PurseFiles {
     }
 }
 
+/// CLA 04 and 84, on any logical channel.
+fn is_secured(command: &Command<'_>) -> bool {
+    matches!(command.cla() & 0xFC, 0x04 | 0x84)
+}
+
 impl<S: Suite> Purse<S> {
-    /// READ BINARY, and READ RECORD by number (1 is the newest in cyclic files) or by identifier.
+    /// READ BINARY, and READ RECORD by number (1 is the newest in cyclic files) or by identifier; plain, or secured (`04`, `84`)
+    /// with a MAC for data. The answer is plain either way. \[S:LIB: Lc 04; no source tells of protected answers\]
     pub(super) fn read(
         &self,
         cx: &mut Context<'_>,
         command: &Command<'_>,
+        challenge: Option<Challenge>,
         reply: &mut ResponseWriter<'_>,
     ) -> Result<(), Sw> {
-        if !command.data().is_empty() {
+        let granted = if is_secured(command) {
+            self.check_secured_alone(cx, command, challenge)?;
+            self.forget_secured_errors(cx, KeyKind::Maintenance)?;
+            SECURED
+        } else if command.data().is_empty() {
+            0
+        } else {
             return Err(Sw::WRONG_LENGTH);
-        }
+        };
+        let granted = granted | Self::granted(cx);
         let files = PurseFiles::new(&self.profile);
         let mut current = session::current(cx.volatile);
-        files.all().read(cx, command, &mut current, 0, reply)?;
+        files.all().read(cx, command, &mut current, granted, reply)?;
         session::set_current(cx.volatile, current);
         Ok(())
     }
 
-    /// UPDATE BINARY and UPDATE RECORD, secured (`04 … MAC`), or plain where the profile lets it. A record keeps its length
-    /// and its identifier; the log and the trip records are the card's own.
+    /// The access conditions the session fulfils.
+    fn granted(cx: &mut Context<'_>) -> u8 {
+        let pin = if session::pin_verified(cx) { PIN } else { 0 };
+        let authenticated = if session::authenticated(cx) { AUTHENTICATED } else { 0 };
+        pin | authenticated
+    }
+
+    /// UPDATE BINARY, UPDATE RECORD and APPEND RECORD, secured (`04 … MAC`, `84 … MAC`; encrypted for the files that want it),
+    /// or plain where the profile lets it. A record keeps its length and its identifier; the log and the trip records are the
+    /// card's own.
     pub(super) fn update(
         &self,
         cx: &mut Context<'_>,
-        cla: u8,
         command: &Command<'_>,
         challenge: Option<Challenge>,
     ) -> Result<(), Sw> {
-        let (data, granted) = match cla {
-            0x04 => (self.check_secured(cx, command, challenge)?, SECURED),
-            _ => (command.data(), 0),
-        };
+        let secured = is_secured(command);
+        let data = if secured { self.check_secured(cx, command, challenge)? } else { command.data() };
+        let granted = if secured { SECURED } else { 0 } | Self::granted(cx);
         if data.is_empty() {
             return Err(Sw::WRONG_LENGTH);
         }
+        let mut plain = Zeroizing::new([0; 256]);
+        let data = if self.wants_encryption(cx, command)? {
+            if !secured {
+                return Err(Sw::SECURITY_STATUS);
+            }
+            self.open_sealed(cx, KeyKind::Maintenance, data, &mut *plain)?
+        } else {
+            data
+        };
         let files = PurseFiles::new(&self.profile);
         let mut current = session::current(cx.volatile);
-        let mut buffer = [0; 288];
+        let mut buffer = [0; 320];
         let mut batch = Batch::new(&mut buffer);
         if command.ins() == INS_UPDATE_RECORD {
             let target = RecordTarget::parse(command.p1(), command.p2())?;
@@ -137,10 +177,27 @@ impl<S: Suite> Purse<S> {
             }
         }
         files.all().update(cx, command, data, &mut current, granted, &mut batch)?;
-        Self::clear_maintenance_errors(cx, &mut batch)?;
+        if secured {
+            self.clear_secured_errors(cx, KeyKind::Maintenance, &mut batch)?;
+        }
         cx.commit(&batch)?;
         session::set_current(cx.volatile, current);
         Ok(())
+    }
+
+    /// Whether the file of this UPDATE takes its data encrypted.
+    fn wants_encryption(&self, cx: &mut Context<'_>, command: &Command<'_>) -> Result<bool, Sw> {
+        if self.profile.encrypted_files.is_empty() {
+            return Ok(false);
+        }
+        let sfi = if command.ins() == INS_UPDATE_BINARY {
+            BinaryTarget::parse(command.p1(), command.p2())?.sfi
+        } else {
+            RecordTarget::parse(command.p1(), command.p2())?.sfi
+        };
+        let files = PurseFiles::new(&self.profile);
+        let file = files.all().target(sfi, session::current(cx.volatile))?;
+        Ok(self.profile.encrypted_files.contains(&file.sfi))
     }
 
     /// A record keeps its length and its identifier. [sheet 1.2]

@@ -8,9 +8,9 @@ use huiwan_card::{Batch, Context};
 use huiwan_crypto::{Suite, ct_eq};
 
 use super::Purse;
-use super::objects::{self, CardKey};
+use super::objects;
 use super::session::Challenge;
-use crate::keys::{self, KeyKind};
+use crate::keys::KeyKind;
 use crate::mac;
 use crate::profile::{MacErrors, Profile};
 use crate::status;
@@ -25,14 +25,14 @@ pub(super) enum Lock {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Status {
-    state: u8,
-    mac_errors: u8,
-    maintenance_errors: u8,
+pub(super) struct Status {
+    pub(super) state: u8,
+    pub(super) mac_errors: u8,
+    pub(super) maintenance_errors: u8,
 }
 
 impl Status {
-    fn read(cx: &mut Context<'_>) -> Result<Self, Sw> {
+    pub(super) fn read(cx: &mut Context<'_>) -> Result<Self, Sw> {
         if !cx.exists(objects::LOCK)? {
             return Ok(Self::default());
         }
@@ -40,15 +40,15 @@ impl Status {
         Ok(Self { state, mac_errors, maintenance_errors })
     }
 
-    const fn to_bytes(self) -> [u8; 3] {
+    pub(super) const fn to_bytes(self) -> [u8; 3] {
         [self.state, self.mac_errors, self.maintenance_errors]
     }
 
-    fn store(self, cx: &mut Context<'_>) -> Result<(), Sw> {
+    pub(super) fn store(self, cx: &mut Context<'_>) -> Result<(), Sw> {
         cx.put(objects::LOCK, &self.to_bytes())
     }
 
-    const fn lock(self, profile: &Profile) -> Lock {
+    pub(super) const fn lock(self, profile: &Profile) -> Lock {
         if self.state == 3 {
             Lock::Card
         } else if self.state == 2 || self.maintenance_errors >= profile.maintenance_error_limit {
@@ -116,8 +116,8 @@ impl<S: Suite> Purse<S> {
             0x0001 => 2,
             _ => return Err(Sw::WRONG_P1P2),
         };
-        let status = self.check_maintenance_mac(cx, command, challenge)?;
-        Status { state, ..status }.store(cx)
+        self.check_secured_alone(cx, command, challenge)?;
+        self.store_state(cx, |status| Status { state, ..status })
     }
 
     /// CARD BLOCK: from now on every command is answered 6A81. The purse is one of several applications on its element,
@@ -131,8 +131,8 @@ impl<S: Suite> Purse<S> {
         if command.p1p2() != 0 {
             return Err(Sw::WRONG_P1P2);
         }
-        let status = self.check_maintenance_mac(cx, command, challenge)?;
-        Status { state: 3, ..status }.store(cx)
+        self.check_secured_alone(cx, command, challenge)?;
+        self.store_state(cx, |status| Status { state: 3, ..status })
     }
 
     /// APPLICATION UNBLOCK: only from a temporary lock; the counter that caused it starts anew.
@@ -148,78 +148,17 @@ impl<S: Suite> Purse<S> {
         if lock(cx, &self.profile)? != Lock::Temporary {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
-        let status = self.check_maintenance_mac(cx, command, challenge)?;
-        Status { state: 0, mac_errors: 0, ..status }.store(cx)
+        self.check_secured_alone(cx, command, challenge)?;
+        self.store_state(cx, |status| Status { state: 0, mac_errors: 0, ..status })
     }
 
-    /// The MAC of a secured command whose data are the MAC alone. The answer is the lock object with the counter of
-    /// wrong maintenance MACs cleared, for the caller to store with its own change.
-    fn check_maintenance_mac(
-        &self,
-        cx: &mut Context<'_>,
-        command: &Command<'_>,
-        challenge: Option<Challenge>,
-    ) -> Result<Status, Sw> {
-        if command.data().len() > 4 {
-            return Err(Sw::WRONG_LENGTH);
-        }
-        self.check_secured(cx, command, challenge)?;
-        let status = Status::read(cx)?;
-        Ok(Status { maintenance_errors: 0, ..status })
-    }
-
-    /// Splits `data ‖ MAC` of a secured command and checks the MAC under the maintenance key. [sheet 2.5]
-    pub(super) fn check_secured<'c>(
-        &self,
-        cx: &mut Context<'_>,
-        command: &Command<'c>,
-        challenge: Option<Challenge>,
-    ) -> Result<&'c [u8], Sw> {
-        self.check_secured_by(cx, KeyKind::Maintenance, command, challenge)
-    }
-
-    /// The same under another key.
-    pub(super) fn check_secured_by<'c>(
-        &self,
-        cx: &mut Context<'_>,
-        kind: KeyKind,
-        command: &Command<'c>,
-        challenge: Option<Challenge>,
-    ) -> Result<&'c [u8], Sw> {
-        let Some((data, given)) = command.data().split_last_chunk::<4>() else {
-            return Err(if command.data().is_empty() { Sw::SM_MISSING } else { Sw::WRONG_LENGTH });
-        };
-        // Without a challenge right before there is nothing to bind the command to. [sheet 1.1]
-        let challenge = challenge.ok_or(Sw::DATA_INVALIDATED)?;
-        let key = CardKey::read(cx, kind, self.profile.maintenance_key_index)?;
-        let key: S::Key = keys::open(key.algorithm, &key.value).map_err(|_| Sw::UNKNOWN)?;
-        let [cla, ins, p1, p2] = command.header();
-        let lc = u8::try_from(command.data().len()).map_err(|_| Sw::WRONG_LENGTH)?;
-        let expected = mac::secure(&key, challenge.as_bytes(), &[&[cla, ins, p1, p2, lc], data])
-            .map_err(|_| Sw::UNKNOWN)?;
-        if ct_eq(&expected, given) {
-            return Ok(data);
-        }
-        Err(self.count_maintenance_error(cx)?)
-    }
-
-    /// Counts a wrong MAC of a secured command; the answer to it.
-    pub(super) fn count_maintenance_error(&self, cx: &mut Context<'_>) -> Result<Sw, Sw> {
-        let status = Status::read(cx)?;
-        let status = Status { maintenance_errors: status.maintenance_errors.saturating_add(1), ..status };
-        status.store(cx)?;
-        Ok(match status.lock(&self.profile) {
-            Lock::Permanent => status::PERMANENTLY_LOCKED,
-            Lock::None | Lock::Temporary | Lock::Card => Sw::SM_INCORRECT,
-        })
-    }
-
-    /// Adds to the commit of a secured update: no wrong maintenance MACs any more.
-    pub(super) fn clear_maintenance_errors(cx: &mut Context<'_>, batch: &mut Batch<'_>) -> Result<(), Sw> {
-        let status = Status::read(cx)?;
-        if status.maintenance_errors != 0 {
-            batch.put(cx.object(objects::LOCK), &Status { maintenance_errors: 0, ..status }.to_bytes());
-        }
-        Ok(())
+    /// One commit: the new state, and no wrong MACs of secured commands any more.
+    fn store_state(&self, cx: &mut Context<'_>, new: impl FnOnce(Status) -> Status) -> Result<(), Sw> {
+        let status = Status { maintenance_errors: 0, ..Status::read(cx)? };
+        let mut buffer = [0; 32];
+        let mut batch = Batch::new(&mut buffer);
+        batch.put(cx.object(objects::LOCK), &new(status).to_bytes());
+        self.restore_key_tries(cx, KeyKind::Maintenance, &mut batch)?;
+        cx.commit(&batch)
     }
 }

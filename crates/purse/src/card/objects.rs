@@ -12,16 +12,19 @@
 //! | `000C` | authentication code 9 |
 //! | `1500` `1600` `1700` | the transparent files |
 //! | `1800`… `1A00`… `1E00`… | the record files, as [`huiwan_card::files`] lays them out |
-//! | `81ii`…`89ii` | key of kind 1…9 with index ii: version 1 ‖ algorithm 1 ‖ key 16 |
+//! | `000E` | which set of keys is used: see [`algorithm`](super::algorithm) |
+//! | `8kii` `Akii` | 3DES and SM4 key of [kind](KeyKind::code) k with index ii: version 1 ‖ algorithm 1 ‖ tries 1 ‖ key 16 |
+//! | `Ckii` `Ekii` | the tries it has left 1; none if it has them all |
 
 use huiwan_apdu::Sw;
-use huiwan_card::Context;
-use huiwan_crypto::Secret;
-use zeroize::Zeroize;
+use huiwan_card::{Batch, Context, WRITE_OVERHEAD};
+use huiwan_crypto::{Algorithm, Secret, SuiteKey};
+use zeroize::Zeroizing;
 
+use super::algorithm;
 use crate::account::Account;
 use crate::command::Proof;
-use crate::keys::{KeyKind, KeyValue};
+use crate::keys::{self, KeyKind, KeyValue};
 use crate::pack::{Pack, Unpack, u24};
 use crate::status;
 use crate::tti::Tti;
@@ -36,6 +39,7 @@ pub(super) const VERSION: u16 = 0x0008;
 pub(super) const GREY_LOCK: u16 = 0x0009;
 pub(super) const PIN: u16 = 0x000A;
 pub(super) const AUTH_CODE: u16 = 0x000C;
+pub(super) const ALGORITHM: u16 = 0x000E;
 pub(super) const PUBLIC_INFO: u16 = record(0x15, 0);
 pub(super) const HOLDER: u16 = record(0x16, 0);
 pub(super) const MANAGEMENT: u16 = record(0x17, 0);
@@ -61,8 +65,33 @@ pub(super) const fn record(sfi: u8, number: u8) -> u16 {
     u16::from_be_bytes([sfi, number])
 }
 
-const fn key(kind: KeyKind, index: u8) -> u16 {
-    u16::from_be_bytes([0x80 | kind.code(), index])
+/// A key's object: bit 8 of the number, bit 6 for SM4, bit 7 for its tries instead, the kind below.
+pub(super) const fn key(set: Algorithm, kind: KeyKind, index: u8) -> u16 {
+    u16::from_be_bytes([0x80 | set_bit(set) | kind.code(), index])
+}
+
+const fn tries(set: Algorithm, kind: KeyKind, index: u8) -> u16 {
+    u16::from_be_bytes([0xC0 | set_bit(set) | kind.code(), index])
+}
+
+const fn set_bit(set: Algorithm) -> u8 {
+    if matches!(set, Algorithm::Sm4) { 0x20 } else { 0x00 }
+}
+
+/// The number before the first key of a set, and the last.
+pub(super) const fn keys_of(set: Algorithm) -> [u16; 2] {
+    [u16::from_be_bytes([0x80 | set_bit(set), 0x00]), u16::from_be_bytes([0x9F | set_bit(set), 0xFF])]
+}
+
+/// The key of a set in the place of another set's.
+pub(super) const fn in_set(key: u16, set: Algorithm) -> u16 {
+    let [high, index] = key.to_be_bytes();
+    u16::from_be_bytes([high & !0x20 | set_bit(set), index])
+}
+
+/// The other of the two sets.
+pub(super) const fn other(set: Algorithm) -> Algorithm {
+    if matches!(set, Algorithm::Sm4) { Algorithm::Tdes } else { Algorithm::Sm4 }
 }
 
 /// What a transaction changes.
@@ -128,29 +157,97 @@ impl LastProof {
 pub(super) struct CardKey {
     pub(super) version: u8,
     pub(super) algorithm: u8,
+    /// Wrong uses that block it; 0: as the profile says.
+    limit: u8,
     pub(super) value: KeyValue,
 }
 
 impl CardKey {
-    /// The key, or 9403.
+    const LEN: usize = 19;
+
+    /// A key this card can use; 6A80 for another, which is refused now, not at the first tap.
+    pub(super) fn checked<K: SuiteKey>(
+        version: u8,
+        algorithm: u8,
+        limit: u8,
+        value: KeyValue,
+    ) -> Result<Self, Sw> {
+        keys::open::<K>(algorithm, &value).map_err(|_| Sw::WRONG_DATA)?;
+        if limit > 15 { Err(Sw::WRONG_DATA) } else { Ok(Self { version, algorithm, limit, value }) }
+    }
+
+    /// The key of the set in use, or 9403.
     pub(super) fn read(cx: &mut Context<'_>, kind: KeyKind, index: u8) -> Result<Self, Sw> {
-        let id = key(kind, index);
+        let id = key(algorithm::set_of(cx, kind, index)?, kind, index);
         if !cx.exists(id)? {
             return Err(status::KEY_INDEX);
         }
-        let mut raw: [u8; 18] = cx.read_array(id)?;
-        let mut fields = Unpack::new(&raw);
-        let key =
-            Self { version: fields.byte(), algorithm: fields.byte(), value: Secret::new(fields.take()) };
-        raw.zeroize();
-        Ok(key)
+        let raw = Zeroizing::new(cx.read_array::<{ Self::LEN }>(id)?);
+        let mut fields = Unpack::new(&*raw);
+        Ok(Self {
+            version: fields.byte(),
+            algorithm: fields.byte(),
+            limit: fields.byte(),
+            value: Secret::new(fields.take()),
+        })
     }
 
-    pub(super) fn store(&self, cx: &mut Context<'_>, kind: KeyKind, index: u8) -> Result<(), Sw> {
-        let mut raw: [u8; 18] =
-            Pack::new().put([self.version, self.algorithm]).put(*self.value.expose()).finish();
-        let stored = cx.put(key(kind, index), &raw);
-        raw.zeroize();
-        stored
+    /// Adds to `batch`: the key, with all its tries.
+    pub(super) fn put(&self, cx: &Context<'_>, kind: KeyKind, index: u8, batch: &mut Batch<'_>) {
+        let raw: Zeroizing<[u8; Self::LEN]> = Zeroizing::new(
+            Pack::new().put([self.version, self.algorithm, self.limit]).put(*self.value.expose()).finish(),
+        );
+        batch.put(cx.object(key(self.set(), kind, index)), &*raw);
+        batch.delete(cx.object(tries(self.set(), kind, index)));
+    }
+
+    /// How often it may be used wrongly, `limit` times in a row unless it says so itself.
+    pub(super) fn tries(&self, kind: KeyKind, index: u8, limit: u8) -> Tries {
+        let limit = if self.limit == 0 { limit } else { self.limit };
+        Tries { object: tries(self.set(), kind, index), limit }
+    }
+
+    fn set(&self) -> Algorithm {
+        keys::algorithm(self.algorithm).unwrap_or(Algorithm::Tdes)
+    }
+}
+
+/// The tries of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tries {
+    object: u16,
+    limit: u8,
+}
+
+impl Tries {
+    pub(super) fn left(&self, cx: &mut Context<'_>) -> Result<u8, Sw> {
+        if !cx.exists(self.object)? {
+            return Ok(self.limit);
+        }
+        let [left] = cx.read_array(self.object)?;
+        Ok(left.min(self.limit))
+    }
+
+    /// Takes one, durably: what is left then. 6983 if there was none.
+    pub(super) fn spend(&self, cx: &mut Context<'_>) -> Result<u8, Sw> {
+        let left = self.left(cx)?.checked_sub(1).ok_or(Sw::AUTH_BLOCKED)?;
+        cx.put(self.object, &[left])?;
+        Ok(left)
+    }
+
+    /// Gives all back.
+    pub(super) fn restore(&self, cx: &mut Context<'_>) -> Result<(), Sw> {
+        let mut buffer = [0; WRITE_OVERHEAD];
+        let mut batch = Batch::new(&mut buffer);
+        self.put_restored(cx, &mut batch)?;
+        cx.commit(&batch)
+    }
+
+    /// Adds to `batch`: all are left.
+    pub(super) fn put_restored(&self, cx: &mut Context<'_>, batch: &mut Batch<'_>) -> Result<(), Sw> {
+        if cx.exists(self.object)? {
+            batch.delete(cx.object(self.object));
+        }
+        Ok(())
     }
 }

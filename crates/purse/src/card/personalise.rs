@@ -8,7 +8,6 @@ use zeroize::Zeroizing;
 
 use super::Purse;
 use super::objects::{self, CardKey, PurseState};
-use crate::keys;
 use crate::pack::from_u24;
 use crate::personalisation::{Grouping, KeyData, PurseData, pin_value};
 use crate::transit::{holder::Holder, management::Management, public_info::PublicInfo};
@@ -61,11 +60,13 @@ impl<S: Suite> Purse<S> {
                 self.take_file(cx, objects::record(self.profile.composite_sfi, number), data, data.len())
             }
             Grouping::Key(kind) => {
-                let KeyData { index, version, algorithm, value, .. } =
+                let KeyData { index, version, algorithm, tries, value, .. } =
                     KeyData::parse(kind, data).map_err(|_| Sw::WRONG_DATA)?;
-                // A key this card cannot use is refused now, not at the first tap.
-                keys::open::<S::Key>(algorithm, &value).map_err(|_| Sw::WRONG_DATA)?;
-                CardKey { version, algorithm, value }.store(cx, kind, index)
+                let key = CardKey::checked::<S::Key>(version, algorithm, tries, value)?;
+                let mut buffer = Zeroizing::new([0; 64]);
+                let mut batch = Batch::new(&mut *buffer);
+                key.put(cx, kind, index, &mut batch);
+                cx.commit(&batch)
             }
         }
     }

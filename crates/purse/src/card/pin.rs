@@ -3,8 +3,8 @@
 //! A PIN is BCD, two digits a byte, an odd last one followed by F. Bytes FF behind it are padding.
 
 use huiwan_apdu::{Command, Sw};
-use huiwan_card::Context;
 use huiwan_card::pin::Pin;
+use huiwan_card::{Batch, Context};
 use huiwan_crypto::{BlockKey, Suite, ct_eq};
 use zeroize::Zeroizing;
 
@@ -72,14 +72,14 @@ impl<S: Suite> Purse<S> {
     fn reload_pin(&self, cx: &mut Context<'_>, data: &[u8]) -> Result<(), Sw> {
         let Some((new, given)) = data.split_last_chunk::<4>() else { return Err(Sw::WRONG_LENGTH) };
         let value = pin_value(new).ok_or(Sw::WRONG_LENGTH)?;
-        let key = CardKey::read(cx, KeyKind::PinReload, self.profile.maintenance_key_index)?;
+        let key = self.usable_key(cx, KeyKind::PinReload)?;
         let key: S::Key = keys::tac_key(&self.profile, key.algorithm, &key.value).map_err(|_| Sw::UNKNOWN)?;
         let expected = mac::sign(&key, new).map_err(|_| Sw::UNKNOWN)?;
         if !ct_eq(&expected, given) {
-            return Err(self.count_maintenance_error(cx)?);
+            return Err(self.count_secured_error(cx, KeyKind::PinReload)?);
         }
         session::set_pin_verified(cx, false);
-        self.pin().unblock(cx, Some(value))
+        self.set_pin(cx, KeyKind::PinReload, value)
     }
 
     /// PIN UNBLOCK: len ‖ PIN ‖ 80 00… under DPUK, then the MAC under the same key. A PIN that is not the card's counts
@@ -114,8 +114,17 @@ impl<S: Suite> Purse<S> {
         let mut reference = Zeroizing::new([0; 16]);
         let reference = cx.read(objects::PIN, &mut *reference)?;
         if !presented.is_some_and(|pin| ct_eq(pin, reference)) {
-            return Err(self.count_maintenance_error(cx)?);
+            return Err(self.count_secured_error(cx, KeyKind::PinUnblock)?);
         }
-        self.pin().unblock(cx, None)
+        self.set_pin(cx, KeyKind::PinUnblock, reference)
+    }
+
+    /// One commit: the PIN with all its tries, and no wrong MACs of `kind` any more.
+    fn set_pin(&self, cx: &mut Context<'_>, kind: KeyKind, value: &[u8]) -> Result<(), Sw> {
+        let mut buffer = Zeroizing::new([0; 64]);
+        let mut batch = Batch::new(&mut *buffer);
+        self.pin().set(cx.instance, &mut batch, value)?;
+        self.clear_secured_errors(cx, kind, &mut batch)?;
+        cx.commit(&batch)
     }
 }

@@ -181,6 +181,7 @@ pub(super) fn cache(volatile: &mut [u8]) -> RecordCache<'_> {
 /// Bits of the security status.
 const PIN_VERIFIED: u8 = 0x01;
 const AUTH_CODE_READ: u8 = 0x02;
+const AUTHENTICATED: u8 = 0x04;
 
 fn status(volatile: &mut [u8]) -> Option<&mut u8> {
     volatile.get_mut(SESSION.saturating_add(CHALLENGE))
@@ -200,6 +201,16 @@ pub(super) fn pin_verified(cx: &mut Context<'_>) -> bool {
 /// Remembers whether the PIN was verified.
 pub(super) fn set_pin_verified(cx: &mut Context<'_>, verified: bool) {
     set(cx, PIN_VERIFIED, verified);
+}
+
+/// Whether the other side was authenticated since the application was selected.
+pub(super) fn authenticated(cx: &mut Context<'_>) -> bool {
+    status(cx.volatile).is_some_and(|status| *status & AUTHENTICATED != 0)
+}
+
+/// Remembers whether the other side was authenticated.
+pub(super) fn set_authenticated(cx: &mut Context<'_>, authenticated: bool) {
+    set(cx, AUTHENTICATED, authenticated);
 }
 
 /// Whether the authentication code was read; the debit that asks forgets it.

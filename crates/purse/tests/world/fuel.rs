@@ -24,8 +24,9 @@ pub fn profiles() -> Vec<Profile> {
 /// The scheme's master keys.
 pub fn masters() -> [KeyData; 5] {
     let mut random = Seeded::new(0x4655_454C);
-    [KeyKind::Purchase, KeyKind::Load, KeyKind::Tac, KeyKind::Maintenance, KeyKind::GreyUnlock]
-        .map(|kind| KeyData { kind, index: 1, version: 1, algorithm: 1, value: Secret::new(random.bytes()) })
+    [KeyKind::Purchase, KeyKind::Load, KeyKind::Tac, KeyKind::Maintenance, KeyKind::GreyUnlock].map(|kind| {
+        KeyData { kind, index: 1, version: 1, algorithm: 1, tries: 0, value: Secret::new(random.bytes()) }
+    })
 }
 
 pub fn card_keys(profile: &Profile) -> Vec<KeyData> {

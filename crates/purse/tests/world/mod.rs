@@ -5,6 +5,7 @@ pub mod bank;
 pub mod by_hand;
 pub mod fuel;
 pub mod oracle;
+pub mod secured;
 
 use core::cell::RefCell;
 use core::mem::ManuallyDrop;
@@ -62,6 +63,7 @@ pub fn masters() -> [KeyData; 4] {
         index: 1,
         version: 1,
         algorithm: 1,
+        tries: 0,
         value: Secret::new(random.bytes()),
     })
 }

@@ -1,7 +1,7 @@
 //! A second implementation of keys, MACs and TACs, written from the tables alone: plain vectors and loops over the raw
 //! block cipher. Weak: its author knew the first one.
 
-use huiwan_crypto::Des;
+use huiwan_crypto::{Des, Sm4};
 
 fn des(key: &[u8]) -> Des {
     Des::new(key.try_into().unwrap())
@@ -91,4 +91,43 @@ pub fn grey_session(
 ) -> Vec<u8> {
     let first = purchase_session(dpk, random, offline_seq, terminal_seq);
     e(&first, &[terminal_random, &[0x80, 0, 0, 0]].concat())
+}
+
+pub fn sm4(key: &[u8], block: &[u8]) -> Vec<u8> {
+    Sm4::new(key.try_into().unwrap()).encrypt_block(block.try_into().unwrap()).to_vec()
+}
+
+/// CBC with SM4, the challenge as IV.
+pub fn sm4_secured(key: &[u8], challenge: &[u8], message: &[u8]) -> Vec<u8> {
+    let mut state = challenge.to_vec();
+    state.resize(16, 0);
+    for block in padded(message, 16).chunks(16) {
+        for i in 0..16 {
+            state[i] ^= block[i];
+        }
+        state = sm4(key, &state);
+    }
+    state.truncate(4);
+    state
+}
+
+/// 80, then 00 until whole blocks are full.
+pub fn padded(data: &[u8], size: usize) -> Vec<u8> {
+    let mut padded = data.to_vec();
+    padded.push(0x80);
+    while !padded.len().is_multiple_of(size) {
+        padded.push(0);
+    }
+    padded
+}
+
+/// Length ‖ data, padded always or only when needed, block by block.
+pub fn sealed(is_sm4: bool, key: &[u8], always: bool, data: &[u8]) -> Vec<u8> {
+    let size = if is_sm4 { 16 } else { 8 };
+    let mut plain = vec![u8::try_from(data.len()).unwrap()];
+    plain.extend(data);
+    if always || !plain.len().is_multiple_of(size) {
+        plain = padded(&plain, size);
+    }
+    plain.chunks(size).flat_map(|block| if is_sm4 { sm4(key, block) } else { tdes(key, block) }).collect()
 }
