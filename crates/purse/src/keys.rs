@@ -112,6 +112,9 @@ pub enum Factor {
     Region,
 }
 
+/// The most levels a path has in a command or is remembered for; no scheme has more than two.
+pub(crate) const MAX_LEVELS: usize = 4;
+
 /// The levels from a key to a card's key, in the order they are applied.
 pub type Path = &'static [Factor];
 
@@ -162,9 +165,18 @@ pub fn derive<K: SuiteKey>(
     card: &CardId,
     path: &[Factor],
 ) -> Result<KeyValue, CryptoError> {
+    derive_levels::<K>(algorithm_byte, master, path.iter().map(|factor| card.factor(*factor)))
+}
+
+/// The same from the factors themselves, in the order they are applied.
+pub(crate) fn derive_levels<K: SuiteKey>(
+    algorithm_byte: u8,
+    master: &KeyValue,
+    levels: impl Iterator<Item = [u8; 8]>,
+) -> Result<KeyValue, CryptoError> {
     let mut value = master.clone();
-    for factor in path {
-        value = diversify::<K>(algorithm_byte, &value, &card.factor(*factor))?;
+    for factor in levels {
+        value = diversify::<K>(algorithm_byte, &value, &factor)?;
     }
     Ok(value)
 }
@@ -180,8 +192,8 @@ pub struct Deriver<K> {
 struct Parent<K> {
     /// Which master key, as the caller numbers them.
     master: usize,
-    /// A card below it.
-    card: CardId,
+    /// The factors that led to it.
+    levels: heapless::Vec<[u8; 8], MAX_LEVELS>,
     key: K,
 }
 
@@ -210,18 +222,32 @@ impl<K: SuiteKey> Deriver<K> {
         card: &CardId,
         path: &[Factor],
     ) -> Result<KeyValue, CryptoError> {
-        let Some((last_level, levels)) = path.split_last() else { return Ok(master.clone()) };
-        let factor = card.factor(*last_level);
-        let shared = |parent: &&Parent<K>| {
-            parent.master == number
-                && levels.iter().all(|level| parent.card.factor(*level) == card.factor(*level))
-        };
-        if let Some(parent) = self.last.as_ref().filter(shared) {
-            return child(&parent.key, &factor);
+        let mut levels = heapless::Vec::<_, MAX_LEVELS>::new();
+        for factor in path {
+            if levels.push(card.factor(*factor)).is_err() {
+                return derive::<K>(algorithm_byte, master, card, path);
+            }
         }
-        let key = open(algorithm_byte, &derive::<K>(algorithm_byte, master, card, levels)?)?;
-        let value = child(&key, &factor);
-        self.last = Some(Parent { master: number, card: *card, key });
+        self.derive_levels(number, algorithm_byte, master, &levels)
+    }
+
+    /// The same from the factors themselves, in the order they are applied.
+    pub(crate) fn derive_levels(
+        &mut self,
+        number: usize,
+        algorithm_byte: u8,
+        master: &KeyValue,
+        levels: &[[u8; 8]],
+    ) -> Result<KeyValue, CryptoError> {
+        let Some((factor, above)) = levels.split_last() else { return Ok(master.clone()) };
+        let shared = |parent: &&Parent<K>| parent.master == number && parent.levels == above;
+        if let Some(parent) = self.last.as_ref().filter(shared) {
+            return child(&parent.key, factor);
+        }
+        let key = open(algorithm_byte, &derive_levels::<K>(algorithm_byte, master, above.iter().copied())?)?;
+        let value = child(&key, factor);
+        self.last =
+            heapless::Vec::from_slice(above).ok().map(|levels| Parent { master: number, levels, key });
         value
     }
 }

@@ -117,6 +117,45 @@ impl GreyLockRules {
     pub const LOH: Self = Self { seq_ahead: 1 };
 }
 
+/// When the PSAM's transaction number goes up. [sheet 9.10: open]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SamCount {
+    /// At the initialisation, durably before the number is used: none is ever given twice.
+    AtInit,
+    /// When MAC2 is right. A purchase whose MAC2 never came gives its number to the next one.
+    AtCredit,
+}
+
+/// What differs between PSAMs. [sheet 4, 9.10]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SamRules {
+    /// When the transaction number goes up.
+    pub count: SamCount,
+    /// A transaction number at this value refuses with 9402.
+    pub counter_end: u32,
+    /// Consecutive wrong MAC2 until the purchase keys are locked; 0 = never, since any card can send a wrong one. \[M\]
+    pub mac_error_limit: u8,
+    /// Key usage that INIT DES names for the maintenance key. \[I:HD,SH\]
+    pub maintenance_usage: u8,
+    /// Key usage that INIT DES names for the TAC key. \[S:W-TAC\]
+    pub tac_usage: u8,
+    /// P2 of INIT DES for the TAC key: its version, or 00 as observed. \[S:W-TAC\]
+    pub tac_version: u8,
+}
+
+impl SamRules {
+    /// As terminals drive them. [sheet 4]
+    pub const OBSERVED: Self = Self {
+        count: SamCount::AtInit,
+        counter_end: u32::MAX,
+        mac_error_limit: 0,
+        maintenance_usage: 0x45,
+        tac_usage: 0x44,
+        tac_version: 0x00,
+    };
+}
+
 /// A purse scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -198,6 +237,8 @@ pub struct Profile {
     pub path: Path,
     /// The factors INIT SAM FOR PURCHASE carries, in the order they are sent. [sheet 2.2]
     pub sam_factors: Path,
+    /// How the scheme's PSAMs behave.
+    pub sam: SamRules,
     /// How SM4 TAC keys are formed.
     pub sm4_tac_key: TacKey,
     /// Index of the TAC key used for every transaction.
@@ -249,6 +290,7 @@ impl Profile {
         plain_updates: false,
         path: &[Factor::Issuer, Factor::Serial],
         sam_factors: &[Factor::Serial, Factor::Issuer],
+        sam: SamRules::OBSERVED,
         sm4_tac_key: TacKey::Whole,
         tac_key_index: 1,
         maintenance_key_index: 1,

@@ -8,16 +8,24 @@ use core::fmt;
 use huiwan_apdu::Sw;
 
 use crate::date::Stamp;
-use crate::keys::CardId;
-use crate::mac::{Mac, TerminalNo};
-use crate::pack::{Pack, Unpack};
+use crate::keys::{CardId, Factor};
+use crate::mac::{Mac, PurchaseTac, TerminalNo};
+use crate::pack::Unpack;
 use crate::profile::Profile;
 use crate::status;
 use crate::tti::Tti;
 
+pub mod card;
+mod engine;
+mod link;
+pub mod personalisation;
 mod soft;
+mod wire;
 
-pub use soft::{SamKey, SoftSam};
+pub use engine::auth_code;
+pub use link::{Ask, AskStep, LinkedSam, Opening, SamApplication};
+pub use soft::{SamKey, SoftSam, UsageKey};
+pub use wire::{KeyFile, SamInfo};
 
 /// INIT SAM FOR PURCHASE (80 70): a terminal transaction number and MAC1 for a purchase. [sheet 4]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,17 +55,13 @@ impl InitForPurchase {
     /// The command data: random ‖ counter ‖ amount ‖ type ‖ date ‖ time ‖ key version ‖ algorithm ‖ factors.
     #[must_use]
     pub fn command_data(&self, profile: &Profile) -> heapless::Vec<u8, 52> {
-        let fixed: [u8; Self::FIXED_LEN] = Pack::new()
-            .put(self.random)
-            .put(self.offline_seq.to_be_bytes())
-            .put(self.amount.to_be_bytes())
-            .put([self.tti.0])
-            .put(self.stamp.to_bytes())
-            .put([self.key_version, self.algorithm])
-            .finish();
         // Four factors fit; no scheme has more than two.
-        let factors = profile.sam_factors.iter().take(4).flat_map(|factor| self.card.factor(*factor));
-        fixed.into_iter().chain(factors).collect()
+        self.terms().to_bytes().into_iter().chain(wire::factors(profile, &self.card)).collect()
+    }
+
+    pub(crate) const fn terms(&self) -> wire::Terms {
+        let Self { random, offline_seq, amount, tti, stamp, key_version, algorithm, .. } = *self;
+        wire::Terms { random, offline_seq, amount, tti, stamp, key_version, algorithm }
     }
 }
 
@@ -108,6 +112,20 @@ pub struct InitForGreyLock {
     pub algorithm: u8,
 }
 
+impl InitForGreyLock {
+    /// The command data, as of a purchase: the balance in the place of the amount, type 91.
+    #[must_use]
+    pub fn command_data(&self, profile: &Profile) -> heapless::Vec<u8, 52> {
+        self.terms().to_bytes().into_iter().chain(wire::factors(profile, &self.card)).collect()
+    }
+
+    pub(crate) const fn terms(&self) -> wire::Terms {
+        let Self { random, offline_seq, balance, stamp, key_version, algorithm, .. } = *self;
+        let (amount, tti) = (balance, Tti::GREY_LOCK);
+        wire::Terms { random, offline_seq, amount, tti, stamp, key_version, algorithm }
+    }
+}
+
 /// Answer of INIT SAM FOR GREY LOCK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SamGreyLock {
@@ -117,6 +135,16 @@ pub struct SamGreyLock {
     pub terminal_random: [u8; 4],
     /// MAC1.
     pub mac1: Mac,
+}
+
+impl SamGreyLock {
+    /// Reads the answer; `None` if it is not twelve bytes long.
+    #[must_use]
+    pub fn parse(raw: &[u8]) -> Option<Self> {
+        let raw: &[u8; 12] = raw.try_into().ok()?;
+        let mut fields = Unpack::new(raw);
+        Some(Self { terminal_seq: fields.u32(), terminal_random: fields.take(), mac1: fields.take() })
+    }
 }
 
 /// E0 42: checks MAC2 of a grey lock. \[S:LOH\]
@@ -137,6 +165,19 @@ pub struct CalculateGmac {
     pub offline_seq: u16,
     /// Amount, fen.
     pub amount: u32,
+}
+
+impl CalculateGmac {
+    /// The command data: 93 ‖ serial 8 ‖ offline counter ‖ amount.
+    #[must_use]
+    pub fn command_data(&self) -> [u8; 15] {
+        wire::Gmac {
+            serial: self.card.factor(Factor::Serial),
+            offline_seq: self.offline_seq,
+            amount: self.amount,
+        }
+        .to_bytes()
+    }
 }
 
 /// INIT DES and DES CALCULATION (80 1A, 80 FA 05): a MAC under a diversified maintenance key, as the lock of a
@@ -164,6 +205,18 @@ pub struct CheckAuthCode {
     pub code: [u8; 9],
 }
 
+/// INIT DES and DES CALCULATION with the TAC key: the TAC a purchase has to have, where the PSAM holds that key (闪卡).
+/// \[S:W-TAC\]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecomputeTac {
+    /// The card.
+    pub card: CardId,
+    /// Algorithm of the TAC key.
+    pub algorithm: u8,
+    /// What the TAC covers.
+    pub message: PurchaseTac,
+}
+
 /// What an engine wants from the PSAM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -182,6 +235,8 @@ pub enum SamRequest {
     SecureCommand(SecureCommand),
     /// 80 CA.
     CheckAuthCode(CheckAuthCode),
+    /// 80 1A, 80 FA with the TAC key.
+    RecomputeTac(RecomputeTac),
 }
 
 /// What the PSAM answered.
@@ -196,7 +251,7 @@ pub enum SamAnswer {
     GreyLock(SamGreyLock),
     /// To E0 42: MAC2 is right.
     Certified,
-    /// To E0 44: GMAC. To 80 FA: the MAC.
+    /// To E0 44: GMAC. To 80 FA: the MAC or TAC.
     Mac(Mac),
     /// To 80 CA: the code is the card's.
     Authentic,
@@ -217,6 +272,10 @@ impl SamRefused {
     pub const NO_COMMAND: Self = Self(Sw::INS_NOT_SUPPORTED);
     /// There is no purchase this belongs to.
     pub const STATE: Self = Self(Sw::COMMAND_STATE);
+    /// Too many wrong MAC2: the purchase keys are locked.
+    pub const LOCKED: Self = Self(Sw::AUTH_BLOCKED);
+    /// The transaction number is at its end.
+    pub const COUNTER_AT_END: Self = Self(status::COUNTER_AT_END);
 }
 
 impl fmt::Display for SamRefused {
@@ -292,6 +351,15 @@ pub trait Sam {
         Err(SamRefused::NO_COMMAND)
     }
 
+    /// INIT DES and DES CALCULATION with the TAC key, where the PSAM holds it.
+    ///
+    /// # Errors
+    /// Its status word.
+    fn recompute_tac(&mut self, request: &RecomputeTac) -> Result<Mac, SamRefused> {
+        let _ = request;
+        Err(SamRefused::NO_COMMAND)
+    }
+
     /// Whatever an engine asks.
     fn answer(&mut self, request: &SamRequest) -> SamAnswer {
         let answer = match request {
@@ -308,6 +376,7 @@ pub trait Sam {
             SamRequest::CheckAuthCode(request) => {
                 self.check_auth_code(request).map(|()| SamAnswer::Authentic)
             }
+            SamRequest::RecomputeTac(request) => self.recompute_tac(request).map(SamAnswer::Mac),
         };
         answer.unwrap_or_else(SamAnswer::Refused)
     }
