@@ -174,6 +174,7 @@ impl Card {
             management: Some(Management::new().with(management::COUNTRY, [0x00, 0x00, 0x01, 0x56])),
             records: &[rail.as_bytes(), bus.as_bytes()],
             keys: &keys,
+            ..Personalisation::default()
         };
         let mut commands = vec![vec![0x00, 0xA4, 0x04, 0x00, 0x08], vec![0x80, 0xE6, 0x00, 0x00]];
         commands[0].extend(ISSUER_AID);

@@ -140,6 +140,7 @@ impl Transit {
             management: Some(management),
             records: &[rail.as_bytes(), bus.as_bytes()],
             keys: &keys,
+            ..Personalisation::default()
         };
         let mut out = vec![0; data.encoded_len()];
         data.write(&mut out).expect("the length is the one asked for").to_vec()

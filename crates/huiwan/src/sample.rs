@@ -292,6 +292,7 @@ fn transit_data(out: &mut [u8]) -> Result<&[u8], SampleError> {
         ),
         records: &[rail.as_bytes(), bus.as_bytes()],
         keys: &transit_keys()?,
+        ..Personalisation::default()
     };
     Ok(data.write(out)?)
 }

@@ -1,4 +1,5 @@
-//! The card: a [`Module`] that is the purse application of a [`Profile`].
+//! The card: a [`Module`] that is the purse application of a [`Profile`], and of every other for instances that are told
+//! so: see [`scheme`](crate::scheme).
 //!
 //! One file per command: `card/load.rs` here answers [`terminal::TopUp`](crate::terminal::TopUp) and
 //! [`host::load`](crate::host::load), `card/purchase.rs` and `card/capp.rs` answer [`terminal::Tap`](crate::terminal::Tap).
@@ -8,7 +9,7 @@ use core::marker::PhantomData;
 
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::files::Current;
-use huiwan_card::{Action, Batch, Context, Module, ResponseWriter};
+use huiwan_card::{Action, Context, Module, ResponseWriter};
 use huiwan_crypto::Suite;
 use huiwan_tlv::Tag;
 
@@ -35,6 +36,7 @@ mod personalise;
 mod pin;
 mod prove;
 mod purchase;
+mod scheme;
 mod secured;
 mod session;
 mod unload;
@@ -59,13 +61,13 @@ pub struct Purse<S> {
 }
 
 impl<S: Suite> Purse<S> {
-    /// The application of `profile`.
+    /// The application of `profile`, unless an instance is told another scheme.
     #[must_use]
     pub const fn new(profile: Profile) -> Self {
         Self { profile, suite: PhantomData }
     }
 
-    /// The scheme it follows.
+    /// The scheme it follows unless told otherwise.
     #[must_use]
     pub const fn profile(&self) -> &Profile {
         &self.profile
@@ -224,21 +226,18 @@ impl<S: Suite> Purse<S> {
 }
 
 impl<S: Suite> Module for Purse<S> {
-    fn install(&self, cx: &mut Context<'_>, _parameters: &[u8]) -> Result<(), Sw> {
-        // An installation that was cut may have left objects behind.
-        let mut buffer = [0; 64];
-        let mut batch = Batch::new(&mut buffer);
-        batch.delete_instance(cx.instance);
-        cx.commit(&batch)
+    /// The parameters are a [`Scheme`](crate::scheme::Scheme), or empty.
+    fn install(&self, cx: &mut Context<'_>, parameters: &[u8]) -> Result<(), Sw> {
+        self.install_as(cx, parameters)
     }
 
     fn select(&self, cx: &mut Context<'_>, reply: &mut ResponseWriter<'_>) -> Sw {
         session::clear(cx);
-        self.fci(cx, reply).unwrap_or_else(|sw| sw)
+        self.of_instance(cx).and_then(|purse| purse.fci(cx, reply)).unwrap_or_else(|sw| sw)
     }
 
     fn process(&self, cx: &mut Context<'_>, command: &Command<'_>, reply: &mut ResponseWriter<'_>) -> Action {
-        match self.dispatch(cx, command, reply) {
+        match self.of_instance(cx).and_then(|purse| purse.dispatch(cx, command, reply)) {
             Ok(()) => Action::Reply(Sw::OK),
             Err(sw) => {
                 reply.clear();
@@ -248,6 +247,6 @@ impl<S: Suite> Module for Purse<S> {
     }
 
     fn personalise(&self, cx: &mut Context<'_>, dgi: u16, data: &[u8]) -> Result<(), Sw> {
-        self.take_grouping(cx, dgi, data)
+        self.of_instance(cx)?.take_grouping(cx, dgi, data)
     }
 }

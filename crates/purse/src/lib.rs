@@ -10,8 +10,8 @@
 //!   [`host::personalise`] (keys).
 //! - All sides share: [`keys`] (diversification, session keys), [`mac`] (what MAC1, MAC2 and TAC cover), [`command`]
 //!   (headers and data fields), [`secure_messaging`], [`authentication`], [`account`], [`tti`], [`status`], [`transit`]
-//!   (files 0015–001E; 0019 of highway cards), [`transaction`],
-//!   [`personalisation`] (the DGI map), [`profile`] (what differs between schemes), [`date`], [`dictionary`].
+//!   (files 0015–001E; 0019 of highway cards), [`transaction`], [`personalisation`] (the DGI map), [`profile`] (what differs
+//!   between schemes), [`scheme`] (which one a card follows), [`date`], [`dictionary`].
 //!
 //! # Example
 //! The MAC1 of a published purchase, as PSAM and card both compute it:
@@ -50,6 +50,7 @@ mod pack;
 pub mod personalisation;
 pub mod profile;
 pub mod psam;
+pub mod scheme;
 pub mod secure_messaging;
 pub mod status;
 pub mod terminal;

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `0001` | the passbook, as `0002`; on schemes that have one |
 //! | `0002` | the purse ([`PurseData`], 15 bytes): balance 4 ‖ online counter 2 ‖ offline counter 2 ‖ overdraft limit 3 ‖ upper limit of the balance 4. Taken until the first transaction |
+//! | `0003` | the [`Scheme`](crate::scheme::Scheme): profile, and the issuer's settings; optional, and before everything else (6985 later, 6A81 for an unknown profile) |
 //! | `0008` | application version for FCI tag 9F08, 2 bytes; optional |
 //! | `000A` | the PIN, 1 to 6 bytes BCD, F behind an odd last digit; optional |
 //! | `000C` | the authentication code of 建设部, 9 bytes; optional |
@@ -24,6 +25,7 @@ use crate::account::Account;
 use crate::command::WrongLength;
 use crate::keys::{KeyKind, KeyValue};
 use crate::pack::{Pack, Unpack};
+use crate::scheme::Scheme;
 use crate::transit::{holder::Holder, management::Management, public_info::PublicInfo};
 use huiwan_crypto::Secret;
 use huiwan_tlv::At;
@@ -32,6 +34,8 @@ use huiwan_tlv::At;
 pub const DGI_PASSBOOK: u16 = 0x0001;
 /// The purse: [`PurseData`].
 pub const DGI_PURSE: u16 = 0x0002;
+/// The scheme.
+pub const DGI_SCHEME: u16 = 0x0003;
 /// Application version, FCI tag 9F08.
 pub const DGI_VERSION: u16 = 0x0008;
 /// The PIN.
@@ -63,6 +67,8 @@ pub const fn dgi_key(kind: KeyKind) -> u16 {
 pub enum Grouping {
     /// [`DGI_PASSBOOK`] or [`DGI_PURSE`].
     Purse(Account),
+    /// [`DGI_SCHEME`].
+    Scheme,
     /// [`DGI_PIN`].
     Pin,
     /// [`DGI_AUTH_CODE`].
@@ -88,6 +94,7 @@ impl Grouping {
         Some(match (dgi, dgi.to_be_bytes()) {
             (DGI_PASSBOOK, _) => Self::Purse(Account::Ed),
             (DGI_PURSE, _) => Self::Purse(Account::Ep),
+            (DGI_SCHEME, _) => Self::Scheme,
             (DGI_PIN, _) => Self::Pin,
             (DGI_AUTH_CODE, _) => Self::AuthCode,
             (DGI_VERSION, _) => Self::Version,
@@ -222,8 +229,10 @@ impl KeyData {
 }
 
 /// Everything a card is issued with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Personalisation<'a> {
+    /// The scheme, unless the instance was told at installation or its module's is right.
+    pub scheme: Option<Scheme>,
     /// The passbook, on schemes that have one.
     pub passbook: Option<PurseData>,
     /// The purse, on schemes that have one.
@@ -247,6 +256,9 @@ pub struct Personalisation<'a> {
 impl Personalisation<'_> {
     /// Each grouping in turn; those that make the card usable come last.
     pub fn for_each(&self, mut f: impl FnMut(u16, &[u8])) {
+        if let Some(scheme) = &self.scheme {
+            f(DGI_SCHEME, scheme.write(&mut [0; Scheme::MAX_LEN]));
+        }
         for key in self.keys {
             f(dgi_key(key.kind), key.to_bytes().expose());
         }

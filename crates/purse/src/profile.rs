@@ -162,7 +162,7 @@ impl SamRules {
 pub struct Profile {
     /// For messages.
     pub name: &'static str,
-    /// Our code of the scheme, by which personalisation chooses it.
+    /// Our code of the scheme, by which installation and personalisation choose it: [`scheme`](crate::scheme).
     pub code: u8,
     /// Whether there is an electronic passbook.
     pub ed: bool,
@@ -170,8 +170,11 @@ pub struct Profile {
     pub ep: bool,
     /// Whether the purse may be overdrawn: on JT/T 978, not on plain PBOC. \[I:LIB,SH,HB\]
     pub ep_overdraft: bool,
-    /// Whether passbook transactions, its balance and its log want a verified PIN. \[I:HB; the log: S:EPM\]
+    /// Whether passbook transactions and its balance want a verified PIN. \[I:HB\]
     pub ed_pin: bool,
+    /// Whether reading the log wants it too, on a card with a passbook: the original specification \[S:EPM\]; phone
+    /// readers read it free.
+    pub ed_log_pin: bool,
     /// Whether unload (圈提) is there for the purse too, after a PIN. \[S:LIB sends P2 = 02\]
     pub ep_unload: bool,
     /// P2 of INITIALIZE FOR UPDATE: 01 \[S:HB\]; 00 \[S:EPM\].
@@ -258,6 +261,7 @@ impl Profile {
         ep: true,
         ep_overdraft: true,
         ed_pin: true,
+        ed_log_pin: false,
         ep_unload: false,
         limit_p2: command::EP,
         grey_lock: None,

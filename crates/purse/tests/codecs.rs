@@ -126,6 +126,7 @@ fn personalisation_writes_the_groupings_it_names() {
         management: None,
         records: &records,
         keys: &keys,
+        ..Personalisation::default()
     };
     let mut out = [0; 1024];
     let needed = card.encoded_len();

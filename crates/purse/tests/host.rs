@@ -68,6 +68,7 @@ fn issued() -> RamBand {
         management: None,
         records: &[],
         keys: &keys,
+        ..Personalisation::default()
     }
     .for_each(|dgi, value| {
         band.ok(&format!("80E20000{:02X}{dgi:04X}{}", value.len() + 2, world::hex(value)));

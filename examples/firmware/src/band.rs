@@ -142,6 +142,7 @@ impl Band<'_> {
             management: None,
             records: &[],
             keys: &keys,
+            ..Personalisation::default()
         };
         let (mut block, mut result) = (0_u8, Ok(()));
         personalisation.for_each(|dgi, value| {

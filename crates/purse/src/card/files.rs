@@ -35,16 +35,17 @@ pub(super) struct PurseFiles([File<'static>; 6]);
 impl PurseFiles {
     pub(super) fn new(profile: &Profile) -> Self {
         let issuer = if profile.plain_updates { Access::FREE } else { Access::all_of(SECURED) };
+        let read = |sfi: u8| {
+            let authenticated = if profile.authenticated_files.contains(&sfi) { AUTHENTICATED } else { 0 };
+            let verified = if sfi == 0x18 && profile.ed && profile.ed_log_pin { PIN } else { 0 };
+            Access::all_of(authenticated | verified)
+        };
         let file = |sfi: u8, structure, update| File {
             fid: u16::from(sfi),
             sfi,
             structure,
             base: objects::record(sfi, 0),
-            read: if profile.authenticated_files.contains(&sfi) {
-                Access::all_of(AUTHENTICATED)
-            } else {
-                Access::FREE
-            },
+            read: read(sfi),
             update,
             grants: &[],
         };

@@ -3,6 +3,7 @@
 //! | id | content |
 //! |---|---|
 //! | `0001` `0002` | [`PurseState`] of ED and EP: balance 4 ‖ online counter 2 ‖ offline counter 2 ‖ overdraft limit 3 |
+//! | `0003` | [`Scheme`](crate::scheme::Scheme), where the instance was told one |
 //! | `0004` `0005` | upper limit of the balance of ED and EP 4 |
 //! | `0006` | [`LastProof`]: transaction type 1 ‖ counter after 2 ‖ MAC 4 ‖ TAC 4 |
 //! | `0007` | lock: see [`lock`](super::lock) |
@@ -31,6 +32,7 @@ use crate::tti::Tti;
 
 const PURSE_ED: u16 = 0x0001;
 const PURSE_EP: u16 = 0x0002;
+pub(super) const SCHEME: u16 = 0x0003;
 const UPPER_LIMIT_ED: u16 = 0x0004;
 const UPPER_LIMIT_EP: u16 = 0x0005;
 pub(super) const PROOF: u16 = 0x0006;

@@ -15,6 +15,7 @@ use crate::transit::{holder::Holder, management::Management, public_info::Public
 impl<S: Suite> Purse<S> {
     pub(super) fn take_grouping(&self, cx: &mut Context<'_>, dgi: u16, data: &[u8]) -> Result<(), Sw> {
         match Grouping::from_dgi(dgi).ok_or(Sw::REFERENCED_DATA_NOT_FOUND)? {
+            Grouping::Scheme => self.take_scheme(cx, data),
             Grouping::Purse(account) => {
                 if !self.profile.has(account) {
                     return Err(Sw::REFERENCED_DATA_NOT_FOUND);

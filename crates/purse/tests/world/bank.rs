@@ -8,7 +8,8 @@ use huiwan_purse::profile::Profile;
 use huiwan_purse::transit::etc::Toll;
 use huiwan_testkit::hex as bytes;
 
-use super::{Band, RamBand, RamMemory, hex};
+use super::by_hand::{DATE_TIME, TERMINAL};
+use super::{Band, RamBand, RamMemory, hex, oracle};
 
 /// The card's own key of this kind: no derivation here.
 pub fn key(kind: KeyKind) -> Vec<u8> {
@@ -19,6 +20,25 @@ pub fn issued(profile: Profile) -> RamBand {
     let mut band = Band::blank(RamMemory::default(), super::modules(profile), super::kept_entries());
     band.ok("00A4040008A00000015100000000");
     band.ok("80E60000");
+    personalise(&mut band, &groupings(profile));
+    band.select();
+    band
+}
+
+/// Sends the groupings to the issuer, who is selected.
+pub fn personalise(band: &mut RamBand, groupings: &[(u16, Vec<u8>)]) {
+    for (dgi, value) in groupings {
+        band.ok(&store(*dgi, value));
+    }
+}
+
+/// STORE DATA of one grouping.
+pub fn store(dgi: u16, value: &[u8]) -> String {
+    format!("80E20000{:02X}{dgi:04X}{}", value.len() + 2, hex(value))
+}
+
+/// Every grouping of the card.
+pub fn groupings(profile: Profile) -> Vec<(u16, Vec<u8>)> {
     let data = PurseData {
         balance: 60_00,
         online_seq: 7,
@@ -45,14 +65,18 @@ pub fn issued(profile: Profile) -> RamBand {
         groupings.push((DGI_PASSBOOK, data.to_bytes().to_vec()));
     }
     groupings.push((DGI_PURSE, PurseData { overdraft: [0; 3], balance: 50_00, ..data }.to_bytes().to_vec()));
-    for (dgi, value) in groupings {
-        band.ok(&format!("80E20000{:02X}{dgi:04X}{}", value.len() + 2, hex(&value)));
-    }
-    band.select();
-    band
+    groupings
 }
 
 /// 09 ‖ inner length ‖ lock ‖ 45 bytes.
 pub fn city_record(content: u8) -> Vec<u8> {
     [&[0x09, 0x2E, 0x00][..], &[content; 45]].concat()
+}
+
+/// The DEBIT that completes an initialisation of [`init`](super::by_hand::init).
+pub fn debit(init: &[u8], tti: u8, amount: u32) -> String {
+    let seq = bytes("00010203");
+    let session = oracle::purchase_session(&key(KeyKind::Purchase), &init[11..15], &init[4..6], &seq);
+    let message = bytes(&format!("{amount:08X}{tti:02X}{TERMINAL}{DATE_TIME}"));
+    format!("805401000F00010203{DATE_TIME}{}08", hex(&oracle::mac(&session, &message)))
 }

@@ -51,6 +51,7 @@ pub fn issue<M: Memory>(band: &mut Band<M>, profile: &Profile) {
         management: None,
         records: &[],
         keys: &card_keys(profile),
+        ..Personalisation::default()
     };
     personalisation.for_each(|dgi, value| {
         band.ok(&format!("80E20000{:02X}{dgi:04X}{}", value.len() + 2, hex(value)));

@@ -111,6 +111,7 @@ pub fn groupings(purse: PurseData) -> Vec<(u16, Vec<u8>)> {
         ),
         records: &[rail.as_bytes(), bus.as_bytes()],
         keys: &card_keys(),
+        ..Personalisation::default()
     }
     .for_each(|dgi, value| list.push((dgi, value.to_vec())));
     list
@@ -191,7 +192,7 @@ impl Memory for RamMemory {
     }
 }
 
-/// Stands for the issuer's security domain: 80 E6 installs the purse, 80 E2 00 00 DGI ‖ value personalises it.
+/// Stands for the issuer's security domain: 80 E6 installs the purse with the data as parameters, 80 E2 00 00 DGI ‖ value personalises it.
 struct Issuer;
 
 impl Module for Issuer {
@@ -203,12 +204,15 @@ impl Module for Issuer {
     }
     fn process(&self, cx: &mut Context<'_>, command: &Command<'_>, _: &mut ResponseWriter<'_>) -> Action {
         match (command.ins(), command.data()) {
-            (0xE6, _) => Action::Forward(Forward::Install {
-                module: ModuleId(1),
-                instance: PURSE,
-                aid: Aid::new(AID_JTT_978_EP).unwrap(),
-                len: 0,
-            }),
+            (0xE6, parameters) => {
+                cx.scratch[..parameters.len()].copy_from_slice(parameters);
+                Action::Forward(Forward::Install {
+                    module: ModuleId(1),
+                    instance: PURSE,
+                    aid: Aid::new(AID_JTT_978_EP).unwrap(),
+                    len: parameters.len(),
+                })
+            }
             (0xE2, [high, low, value @ ..]) => {
                 cx.scratch[..value.len()].copy_from_slice(value);
                 let dgi = u16::from_be_bytes([*high, *low]);
