@@ -188,6 +188,15 @@ fn an_issued_band_pays_and_rides() {
         let transit = reader.apdu(&hex("00A4040008A00000063201010500"));
         assert_eq!(transit[transit.len() - 2..], [0x90, 0x00]);
         assert_eq!(reader.apdu(&hex("805C000204")), hex("000013889000"));
+        // The city card, and the bank's wallet with passbook and purse.
+        let city = reader.apdu(&hex("00A4040009A0000000038698070100"));
+        assert_eq!(city[city.len() - 2..], [0x90, 0x00]);
+        assert_eq!(reader.apdu(&hex("805C000204")), hex("00000BB89000"));
+        let wallet = reader.apdu(&hex("00A4040009A0000000038698070200"));
+        assert_eq!(wallet[wallet.len() - 2..], [0x90, 0x00]);
+        assert_eq!(reader.apdu(&hex("805C000204")), hex("000007D09000"));
+        assert_eq!(reader.apdu(&hex("0020000003123456")), hex("9000"));
+        assert_eq!(reader.apdu(&hex("805C000104")), hex("000138809000"));
     });
 }
 

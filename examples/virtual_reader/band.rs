@@ -91,13 +91,14 @@ pub struct Band<'m> {
 }
 
 impl Band<'_> {
-    /// Issues a bank card and a transit card on the blank element, with published keys.
+    /// Issues a bank card, a transit card, a city card and a bank's wallet on the blank element, with published keys.
     ///
     /// # Errors
     /// What kept it from being issued.
     pub fn issue(&mut self) -> Result<(), SampleError> {
         let mut env = Environment { random: &mut self.random, now: None };
         sample::issue(&mut self.element, &mut env)?;
+        sample::issue_city_and_wallet(&mut self.element, &mut env)?;
         self.element.power_off();
         Ok(())
     }

@@ -44,7 +44,7 @@ use huiwan_emv::host::personalisation::{
 use huiwan_emv::host::{IssuerKeys, SoftIssuerKeys};
 use huiwan_emv::pan::Pan;
 use huiwan_gp::card::TEST_KEY;
-use huiwan_gp::host::{Job, KeyError, KeyRef, OpenChannel, Personalise, SoftKeyStore};
+use huiwan_gp::host::{Grouping, Job, KeyError, KeyRef, OpenChannel, Personalise, SoftKeyStore};
 use huiwan_gp::scp03::Level;
 use huiwan_gp::store_data::DgiPadding;
 use huiwan_purse::host::personalise::card_key;
@@ -52,6 +52,7 @@ use huiwan_purse::keys::{CardId, KeyKind};
 use huiwan_purse::personalisation::{KeyData, Personalisation, PurseData};
 use huiwan_purse::profile::Profile;
 use huiwan_purse::transit::bus::Bus;
+use huiwan_purse::transit::holder::Holder;
 use huiwan_purse::transit::management::{self, Management};
 use huiwan_purse::transit::public_info::{self, PublicInfo};
 use huiwan_purse::transit::rail::Rail;
@@ -75,6 +76,26 @@ pub const PURSE: u32 = 5_000;
 pub const TRANSIT_CARD: CardId = CardId {
     issuer: [0x01, 0x01, 0x10, 0x00, 0xFF, 0xFF, 0xFF, 0xFF],
     serial: [0x31, 0x04, 0x10, 0x00, 0x00, 0x00, 0x20, 0x26, 0x00, 0x01],
+};
+/// The city card: 住建部's City Union, after CJ/T 166.
+pub const CITY_AID: Aid = Aid::from_array([0xA0, 0x00, 0x00, 0x00, 0x03, 0x86, 0x98, 0x07, 0x01]);
+/// The bank's wallet, passbook and purse: the second name of the same family, which public wallet readers select.
+pub const WALLET_AID: Aid = Aid::from_array([0xA0, 0x00, 0x00, 0x00, 0x03, 0x86, 0x98, 0x07, 0x02]);
+/// What the city card holds at first, fen.
+pub const CITY_PURSE: u32 = 3_000;
+/// What the wallet's passbook and its purse hold at first, fen.
+pub const WALLET: [u32; 2] = [80_000, 2_000];
+/// The wallet's PIN, BCD.
+pub const WALLET_PIN: [u8; 3] = [0x12, 0x34, 0x56];
+/// The city card. Bytes 2 and 3 of the issuer, and 0 and 1 of the serial number, are its city, as 建设部 reads them.
+pub const CITY_CARD: CardId = CardId {
+    issuer: [0x00, 0x01, 0x20, 0x00, 0x00, 0x01, 0xFF, 0xFF],
+    serial: [0x20, 0x00, 0x10, 0x00, 0x00, 0x00, 0x20, 0x26, 0x00, 0x02],
+};
+/// The wallet.
+pub const WALLET_CARD: CardId = CardId {
+    issuer: [0x62, 0x99, 0x99, 0x00, 0xFF, 0xFF, 0xFF, 0xFF],
+    serial: [0x62, 0x99, 0x99, 0x00, 0x00, 0x00, 0x20, 0x26, 0x00, 0x03],
 };
 /// Index and version of every purse key.
 pub const PURSE_KEY: u8 = 1;
@@ -144,6 +165,22 @@ pub fn bank_keys() -> SoftIssuerKeys {
 /// The transit scheme's master keys: purchase, load, TAC, maintenance; 3DES.
 #[must_use]
 pub fn transit_masters() -> [KeyData; 4] {
+    masters([b"transit purchase", b"transit loading.", b"transit tac tac.", b"transit maintain"])
+}
+
+/// The city's master keys, as [`transit_masters`].
+#[must_use]
+pub fn city_masters() -> [KeyData; 4] {
+    masters([b"city purchasing.", b"city loading key", b"city tac tac tac", b"city maintenance"])
+}
+
+/// The master keys of the bank's wallet, as [`transit_masters`].
+#[must_use]
+pub fn wallet_masters() -> [KeyData; 4] {
+    masters([b"wallet purchases", b"wallet loading..", b"wallet tac tac t", b"wallet maintain."])
+}
+
+fn masters(values: [&[u8; 16]; 4]) -> [KeyData; 4] {
     let master = |kind, value: &[u8; 16]| KeyData {
         kind,
         index: PURSE_KEY,
@@ -152,11 +189,12 @@ pub fn transit_masters() -> [KeyData; 4] {
         tries: 0,
         value: Secret::new(*value),
     };
+    let [purchase, load, tac, maintenance] = values;
     [
-        master(KeyKind::Purchase, b"transit purchase"),
-        master(KeyKind::Load, b"transit loading."),
-        master(KeyKind::Tac, b"transit tac tac."),
-        master(KeyKind::Maintenance, b"transit maintain"),
+        master(KeyKind::Purchase, purchase),
+        master(KeyKind::Load, load),
+        master(KeyKind::Tac, tac),
+        master(KeyKind::Maintenance, maintenance),
     ]
 }
 
@@ -165,8 +203,28 @@ pub fn transit_masters() -> [KeyData; 4] {
 /// # Errors
 /// [`CryptoError`], never with these keys.
 pub fn transit_keys() -> Result<[KeyData; 4], CryptoError> {
-    let [purchase, load, tac, maintenance] = transit_masters();
-    let derive = |master| card_key::<International>(&Profile::JTT_978, &master, &TRANSIT_CARD);
+    card_keys(&Profile::JTT_978, transit_masters(), &TRANSIT_CARD)
+}
+
+/// The keys of the city card.
+///
+/// # Errors
+/// [`CryptoError`], never with these keys.
+pub fn city_keys() -> Result<[KeyData; 4], CryptoError> {
+    card_keys(&Profile::CJT_166, city_masters(), &CITY_CARD)
+}
+
+/// The keys of the wallet.
+///
+/// # Errors
+/// [`CryptoError`], never with these keys.
+pub fn wallet_keys() -> Result<[KeyData; 4], CryptoError> {
+    card_keys(&Profile::PBOC, wallet_masters(), &WALLET_CARD)
+}
+
+fn card_keys(profile: &Profile, masters: [KeyData; 4], card: &CardId) -> Result<[KeyData; 4], CryptoError> {
+    let [purchase, load, tac, maintenance] = masters;
+    let derive = |master| card_key::<International>(profile, &master, card);
     Ok([derive(purchase)?, derive(load)?, derive(tac)?, derive(maintenance)?])
 }
 
@@ -186,8 +244,11 @@ pub fn secrets(f: &mut dyn FnMut(&[u8])) -> Result<(), SampleError> {
     for part in fixtures::icc_key()?.expose_parts() {
         f(part);
     }
-    for key in transit_masters().iter().chain(&transit_keys()?) {
-        f(key.value.expose());
+    for masters in [transit_masters(), city_masters(), wallet_masters()] {
+        masters.iter().for_each(|key| f(key.value.expose()));
+    }
+    for keys in [transit_keys()?, city_keys()?, wallet_keys()?] {
+        keys.iter().for_each(|key| f(key.value.expose()));
     }
     Ok(())
 }
@@ -211,17 +272,8 @@ pub fn issue<M: Memory>(
     let transit = transit_data(transit.as_mut_slice())?;
     let bank = tsm::groupings::<24>(bank)?;
     let transit = tsm::groupings::<12>(transit)?;
-    let mut keys = SoftKeyStore::<1, 1>::new();
-    keys.insert(0, &TEST_KEY, &TEST_KEY, &TEST_KEY)?;
-    let mut host_challenge = [0; 8];
-    environment.random.fill(&mut host_challenge).map_err(CryptoError::from)?;
-    let open =
-        OpenChannel { aid: None, key_version: 0, key: KeyRef::direct(0), level: Level::All, host_challenge };
-    let personalise = |aid, script| {
-        Job::Personalise(Personalise { application: Some(aid), script, padding: DgiPadding::Always })
-    };
     let plan = [
-        Job::Open(open),
+        open(environment)?,
         Job::Install(tsm::payment_environment()),
         Job::Install(tsm::bank_card(BANK_AID, b"HUIWAN DEBIT", 1)),
         personalise(BANK_AID, &bank),
@@ -229,8 +281,54 @@ pub fn issue<M: Memory>(
         personalise(TRANSIT_AID, &transit),
         Job::Close,
     ];
+    visit(element, environment, &plan)
+}
+
+/// Issues a city card and a bank's wallet beside what there is, on the same module as the transit card: each is told its
+/// scheme when it is installed.
+///
+/// # Errors
+/// [`SampleError`]; what was installed before it stays.
+pub fn issue_city_and_wallet<M: Memory>(
+    element: &mut SecureElement<'_, M>,
+    environment: &mut Environment<'_>,
+) -> Result<(), SampleError> {
+    let (mut city, mut wallet) = (Zeroizing::new([0; 320]), Zeroizing::new([0; 320]));
+    let city = tsm::groupings::<10>(city_data(city.as_mut_slice())?)?;
+    let wallet = tsm::groupings::<10>(wallet_data(wallet.as_mut_slice())?)?;
+    let plan = [
+        open(environment)?,
+        Job::Install(tsm::purse_card(CITY_AID, &[Profile::CJT_166.code])),
+        personalise(CITY_AID, &city),
+        Job::Install(tsm::purse_card(WALLET_AID, &[Profile::PBOC.code])),
+        personalise(WALLET_AID, &wallet),
+        Job::Close,
+    ];
+    visit(element, environment, &plan)
+}
+
+/// A channel with full protection under the test keys.
+fn open<'j>(environment: &mut Environment<'_>) -> Result<Job<'j>, SampleError> {
+    let mut host_challenge = [0; 8];
+    environment.random.fill(&mut host_challenge).map_err(CryptoError::from)?;
+    let key = KeyRef::direct(0);
+    Ok(Job::Open(OpenChannel { aid: None, key_version: 0, key, level: Level::All, host_challenge }))
+}
+
+const fn personalise<'j>(aid: Aid, script: &'j [Grouping<'j>]) -> Job<'j> {
+    Job::Personalise(Personalise { application: Some(aid), script, padding: DgiPadding::Always })
+}
+
+/// Carries out a plan, with the test keys.
+fn visit<M: Memory>(
+    element: &mut SecureElement<'_, M>,
+    environment: &mut Environment<'_>,
+    plan: &[Job<'_>],
+) -> Result<(), SampleError> {
+    let mut keys = SoftKeyStore::<1, 1>::new();
+    keys.insert(0, &TEST_KEY, &TEST_KEY, &TEST_KEY)?;
     element.power_on(Interface::Internal, environment);
-    let visit = tsm::run(&plan, &mut keys, &mut |command, out| {
+    let visit = tsm::run(plan, &mut keys, &mut |command, out| {
         let answer = element.exchange(command, environment);
         out.get_mut(..answer.len())?.copy_from_slice(answer);
         Some(answer.len())
@@ -269,21 +367,59 @@ fn bank_data<'o>(environment: &mut Environment<'_>, out: &'o mut [u8]) -> Result
     Ok(prepare(&profile, &holder, &mut keys, &issuer, &certificate, &icc, environment.random, out)?)
 }
 
+fn public_info(card: &CardId, application_type: u8) -> PublicInfo {
+    PublicInfo::new()
+        .with(public_info::ISSUER, card.issuer)
+        .with(public_info::APPLICATION_TYPE, [application_type])
+        .with(public_info::APPLICATION_VERSION, [0x01])
+        .with(public_info::SERIAL, card.serial)
+        .with(public_info::START_DATE, [0x20, 0x26, 0x01, 0x01])
+        .with(public_info::END_DATE, [0x20, 0x36, 0x12, 0x31])
+}
+
+const fn purse(balance: u32) -> PurseData {
+    PurseData { balance, online_seq: 0, offline_seq: 0, overdraft: [0; 3], upper_limit: 100_000 }
+}
+
+fn city_data(out: &mut [u8]) -> Result<&[u8], SampleError> {
+    // 09 ‖ inner length ‖ lock ‖ 45 bytes. [sheet 5.3]
+    let mut record = [0; 48];
+    if let Some(head) = record.first_chunk_mut() {
+        *head = [0x09, 0x2E];
+    }
+    let data = Personalisation {
+        purse: Some(purse(CITY_PURSE)),
+        version: Some([0x01, 0x02]),
+        auth_code: Some([0x20, 0x26, 0x20, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02]),
+        public_info: public_info(&CITY_CARD, public_info::TYPE_EP),
+        records: &[&record],
+        keys: &city_keys()?,
+        ..Personalisation::default()
+    };
+    Ok(data.write(out)?)
+}
+
+fn wallet_data(out: &mut [u8]) -> Result<&[u8], SampleError> {
+    let [passbook, ep] = WALLET;
+    let data = Personalisation {
+        passbook: Some(purse(passbook)),
+        purse: Some(purse(ep)),
+        pin: Some(&WALLET_PIN),
+        version: Some([0x01, 0x02]),
+        public_info: public_info(&WALLET_CARD, public_info::TYPE_BOTH),
+        holder: Some(Holder::new()),
+        keys: &wallet_keys()?,
+        ..Personalisation::default()
+    };
+    Ok(data.write(out)?)
+}
+
 fn transit_data(out: &mut [u8]) -> Result<&[u8], SampleError> {
     let (rail, bus) = (Rail::new(), Bus::new());
     let data = Personalisation {
-        passbook: None,
-        purse: Some(PurseData { balance: PURSE, upper_limit: 100_000, ..PurseData::default() }),
-        pin: None,
+        purse: Some(purse(PURSE)),
         version: Some([0x01, 0x00]),
-        public_info: PublicInfo::new()
-            .with(public_info::ISSUER, TRANSIT_CARD.issuer)
-            .with(public_info::APPLICATION_TYPE, [public_info::TYPE_EP])
-            .with(public_info::APPLICATION_VERSION, [0x01])
-            .with(public_info::SERIAL, TRANSIT_CARD.serial)
-            .with(public_info::START_DATE, [0x20, 0x26, 0x01, 0x01])
-            .with(public_info::END_DATE, [0x20, 0x36, 0x12, 0x31]),
-        holder: None,
+        public_info: public_info(&TRANSIT_CARD, public_info::TYPE_EP),
         management: Some(
             Management::new()
                 .with(management::COUNTRY, [0x00, 0x00, 0x01, 0x56])

@@ -220,6 +220,12 @@ pub const fn transit_card(aid: Aid) -> Install<'static> {
     install(PURSE_MODULE, aid, NO_PARAMETERS)
 }
 
+/// Installs a purse of the scheme these bytes name: a [`Scheme`](huiwan_purse::scheme::Scheme).
+#[must_use]
+pub const fn purse_card(aid: Aid, scheme: &[u8]) -> Install<'_> {
+    install(PURSE_MODULE, aid, Parameters { application: scheme, ..NO_PARAMETERS })
+}
+
 const NO_PARAMETERS: Parameters<'static> =
     Parameters { application: &[], contactless: None, label: None, priority: None };
 

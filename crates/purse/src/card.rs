@@ -16,6 +16,7 @@ use huiwan_tlv::Tag;
 use crate::account::Account;
 use crate::profile::Profile;
 use crate::status;
+use crate::transit::public_info;
 
 mod algorithm;
 mod auth_code;
@@ -27,6 +28,7 @@ mod completion;
 mod files;
 mod grey_lock;
 mod grey_unlock;
+mod issuer_files;
 mod limit;
 mod load;
 mod lock;
@@ -90,7 +92,7 @@ impl<S: Suite> Purse<S> {
             // Keys may be written before anything else, where the profile lets them come in clear.
             return if self.profile.plain_keys { Ok(Sw::OK) } else { Err(Sw::CONDITIONS_NOT_SATISFIED) };
         }
-        let mut public_info = [0; 30];
+        let mut public_info = [0; public_info::MAX_LEN];
         let public_info =
             cx.read(objects::PUBLIC_INFO, &mut public_info).map_err(|_| Sw::CONDITIONS_NOT_SATISFIED)?;
         let mut version = [0; 2];
@@ -134,7 +136,7 @@ impl<S: Suite> Purse<S> {
             return Err(Sw::FILE_NOT_FOUND);
         }
         let mut current = session::current(cx.volatile);
-        files::PurseFiles::new(&self.profile).all().select(fid, &mut current)?;
+        files::AllFiles::of(cx, &self.profile)?.all().select(fid, &mut current)?;
         session::set_current(cx.volatile, current);
         Ok(())
     }

@@ -11,13 +11,21 @@
 //! | `0008` | application version for FCI tag 9F08, 2 bytes; optional |
 //! | `000A` | the PIN, 1 to 6 bytes BCD, F behind an odd last digit; optional |
 //! | `000C` | the authentication code of 建设部, 9 bytes; optional |
-//! | `0015` | file 0015, 30 bytes |
+//! | `0015` | file 0015, 30 bytes; 43 on highway cards |
 //! | `0016` | file 0016, 55 bytes; optional |
 //! | `0017` | file 0017, 60 bytes; optional, on JT/T 978 only |
+//! | `0062` | a file of the issuer's own ([`FileData`], 8 bytes); one grouping for each file, at most eight |
+//! | `0063` | content of such a file ([`FileContent`]); as many groupings as it takes |
 //! | `1A01`–`1A12` | record 1–18 of the composite file (001A; 0017 on 建设部 and bank cards, 0019 on ETC), up to 128 bytes, with its head |
 //! | `80kk` | a key of kind `kk` ([`KeyKind::code`]): index 1 ‖ version 1 ‖ algorithm 1 ‖ tries 1 ‖ key 16; one grouping for each index and for 3DES and SM4. Without the tries (19 bytes) they are 00 |
 //!
+//! Answers to what is not taken: 6A80 a value that cannot be, 6A81 an unknown profile, 6985 too late, 6A88 a grouping the
+//! scheme does not have; files: 6A89 an identifier that is in use, 6A84 no room, 6A82 no such file, and what UPDATE BINARY
+//! and UPDATE RECORD answer.
+//!
 //! The application can be selected once `0002` and `0015` are there. Files 0018 and 001E are empty at first.
+
+use core::fmt;
 
 use huiwan_tlv::{Full, dgi};
 
@@ -26,9 +34,39 @@ use crate::command::WrongLength;
 use crate::keys::{KeyKind, KeyValue};
 use crate::pack::{Pack, Unpack};
 use crate::scheme::Scheme;
-use crate::transit::{holder::Holder, management::Management, public_info::PublicInfo};
+use crate::transit::holder::Holder;
+use crate::transit::management::Management;
+use crate::transit::public_info::{PublicInfo, Vehicle};
 use huiwan_crypto::Secret;
 use huiwan_tlv::At;
+
+mod file;
+
+pub use file::{Condition, FileContent, FileData, Shape};
+
+/// Why bytes are not a value of the map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DataError {
+    /// Another length.
+    WrongLength {
+        /// Bytes it has to have.
+        expected: usize,
+    },
+    /// A field has a value that cannot be.
+    Value,
+}
+
+impl fmt::Display for DataError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongLength { expected } => write!(f, "value is not {expected} bytes long"),
+            Self::Value => f.write_str("field has a value that cannot be"),
+        }
+    }
+}
+
+impl core::error::Error for DataError {}
 
 /// The passbook: [`PurseData`].
 pub const DGI_PASSBOOK: u16 = 0x0001;
@@ -48,6 +86,11 @@ pub const DGI_PUBLIC_INFO: u16 = 0x0015;
 pub const DGI_HOLDER: u16 = 0x0016;
 /// File 0017.
 pub const DGI_MANAGEMENT: u16 = 0x0017;
+
+/// A file of the issuer's own.
+pub const DGI_FILE: u16 = 0x0062;
+/// Content of a file of the issuer's own.
+pub const DGI_FILE_CONTENT: u16 = 0x0063;
 
 /// Record `number` of the composite file 001A.
 #[must_use]
@@ -81,6 +124,10 @@ pub enum Grouping {
     Holder,
     /// [`DGI_MANAGEMENT`].
     Management,
+    /// [`DGI_FILE`].
+    File,
+    /// [`DGI_FILE_CONTENT`].
+    FileContent,
     /// [`dgi_record`], 1 to 255.
     Record(u8),
     /// [`dgi_key`].
@@ -101,6 +148,8 @@ impl Grouping {
             (DGI_PUBLIC_INFO, _) => Self::PublicInfo,
             (DGI_HOLDER, _) => Self::Holder,
             (DGI_MANAGEMENT, _) => Self::Management,
+            (DGI_FILE, _) => Self::File,
+            (DGI_FILE_CONTENT, _) => Self::FileContent,
             (_, [0x1A, number]) if number != 0 => Self::Record(number),
             (_, [0x80, code]) => match KeyKind::from_code(code) {
                 Some(kind) => Self::Key(kind),
@@ -239,6 +288,8 @@ pub struct Personalisation<'a> {
     pub purse: Option<PurseData>,
     /// The PIN, 1 to 6 bytes BCD, F behind an odd last digit.
     pub pin: Option<&'a [u8]>,
+    /// The authentication code of 建设部.
+    pub auth_code: Option<[u8; 9]>,
     /// Application version, FCI tag 9F08.
     pub version: Option<[u8; 2]>,
     /// File 0015.
@@ -247,6 +298,12 @@ pub struct Personalisation<'a> {
     pub holder: Option<Holder>,
     /// File 0017.
     pub management: Option<Management>,
+    /// What file 0015 of a highway card has more.
+    pub vehicle: Option<Vehicle>,
+    /// Files of the issuer's own.
+    pub files: &'a [FileData],
+    /// What is in them.
+    pub contents: &'a [FileContent<'a>],
     /// Records of file 001A, from number 1.
     pub records: &'a [&'a [u8]],
     /// The card's keys.
@@ -265,6 +322,9 @@ impl Personalisation<'_> {
         if let Some(pin) = self.pin {
             f(DGI_PIN, pin);
         }
+        if let Some(auth_code) = &self.auth_code {
+            f(DGI_AUTH_CODE, auth_code);
+        }
         if let Some(version) = &self.version {
             f(DGI_VERSION, version);
         }
@@ -277,7 +337,16 @@ impl Personalisation<'_> {
         for (number, record) in (1..=u8::MAX).zip(self.records) {
             f(dgi_record(number), record);
         }
-        f(DGI_PUBLIC_INFO, self.public_info.as_bytes());
+        for file in self.files {
+            f(DGI_FILE, &file.to_bytes());
+        }
+        for content in self.contents {
+            content.write(|value| f(DGI_FILE_CONTENT, value));
+        }
+        match &self.vehicle {
+            Some(vehicle) => f(DGI_PUBLIC_INFO, &self.public_info.with_vehicle(vehicle)),
+            None => f(DGI_PUBLIC_INFO, self.public_info.as_bytes()),
+        }
         if let Some(passbook) = &self.passbook {
             f(DGI_PASSBOOK, &passbook.to_bytes());
         }

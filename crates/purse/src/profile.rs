@@ -21,21 +21,34 @@ pub struct RecordFormat {
     pub head_len: usize,
     /// Offset of the lock flag (01 = locked), where the scheme tests it.
     pub lock_at: Option<usize>,
+    /// Whether an update may carry the first part of a record alone, under the inner length of the whole: ETC lanes
+    /// do. \[W-ETC\] Elsewhere the inner length is that of what is sent. \[S:HB\]
+    pub partial: bool,
 }
 
 impl RecordFormat {
     /// JT/T 978: `27 01 7D .. .. lock`.
-    pub const JTT_978: Self = Self { id_len: 2, match_at: 1, length_at: 2, head_len: 3, lock_at: Some(5) };
+    pub const JTT_978: Self =
+        Self { id_len: 2, match_at: 1, length_at: 2, head_len: 3, lock_at: Some(5), partial: false };
     /// 建设部 (CJ/T 166): `id length lock`.
-    pub const CJT_166: Self = Self { id_len: 1, match_at: 0, length_at: 1, head_len: 2, lock_at: Some(2) };
+    pub const CJT_166: Self =
+        Self { id_len: 1, match_at: 0, length_at: 1, head_len: 2, lock_at: Some(2), partial: false };
     /// Highway (ETC): `AA 29 lock`, the lock flag not tested. \[S:HB\]
-    pub const ETC: Self = Self { id_len: 1, match_at: 0, length_at: 1, head_len: 2, lock_at: None };
+    pub const ETC: Self =
+        Self { id_len: 1, match_at: 0, length_at: 1, head_len: 2, lock_at: None, partial: true };
 
     /// Whether the inner length fits a record of `record.len()` bytes.
     #[must_use]
     pub fn length_fits(&self, record: &[u8]) -> bool {
         record.get(self.length_at).map(|inner| usize::from(*inner).saturating_add(self.head_len))
             == Some(record.len())
+    }
+
+    /// Whether an update with `data` fits a record of `len` bytes.
+    #[must_use]
+    pub fn update_fits(&self, data: &[u8], len: usize) -> bool {
+        let inner = data.get(self.length_at).map(|inner| usize::from(*inner).saturating_add(self.head_len));
+        data.len() <= len && (inner == Some(data.len()) || self.partial && inner == Some(len))
     }
 
     /// Whether the record's lock flag is set.
@@ -197,6 +210,14 @@ pub struct Profile {
     pub process_records: u8,
     /// Length of a trip record, bytes.
     pub process_len: u8,
+    /// Length of file 0015, bytes: 30, on highway cards 43. \[I:W-ETC,ETC1\]
+    pub public_info_len: u8,
+    /// Short identifier of the log of purchases elsewhere, 0 = none: there a debit is logged too whose terminal number
+    /// begins with other bytes than 2 and 3 of file 0015. [I:TU,HB]
+    pub remote_log_sfi: u8,
+    /// Short identifier of the log of loads, 0 = none: there a load is logged too. Phone readers look for loads in
+    /// file 0018, so that has them as well. [I:TU,HB]
+    pub load_log_sfi: u8,
     /// Records of the transaction log (file 0018); at least ten. \[I\]
     pub log_records: u8,
     /// Consecutive wrong transaction MACs until the application is locked: the issuer's. [correction 3]
@@ -273,6 +294,9 @@ impl Profile {
         process_sfi: 0x1E,
         process_records: 30,
         process_len: 48,
+        public_info_len: 30,
+        remote_log_sfi: 0x00,
+        load_log_sfi: 0x00,
         log_records: 10,
         mac_error_limit: 3,
         mac_errors: MacErrors::OnFailure,
@@ -329,6 +353,8 @@ impl Profile {
         ed: false,
         ep_overdraft: false,
         auth_code: true,
+        remote_log_sfi: 0x10,
+        load_log_sfi: 0x1A,
         second_init: SecondInit::Refused,
         composite_mac_errors: false,
         path: &[Factor::City, Factor::Serial],
@@ -345,6 +371,7 @@ impl Profile {
         records: RecordFormat::ETC,
         composite_sfi: 0x19,
         composite_records: 2,
+        public_info_len: 43,
         path: &[Factor::Region, Factor::Serial],
         sam_factors: &[Factor::Serial, Factor::Region],
         ..Self::PBOC

@@ -53,7 +53,7 @@ impl<S: Suite> Purse<S> {
                 return Err(Sw::NOT_ENOUGH_MEMORY);
             }
             let id = self.profile.records.id_len;
-            if data.get(..id) != stored.get(..id) || !self.profile.records.length_fits(data) {
+            if data.get(..id) != stored.get(..id) || !self.profile.records.update_fits(data, len) {
                 return Err(Sw::WRONG_DATA);
             }
             let object = cx.object(objects::record(sfi, number));

@@ -1,4 +1,5 @@
-//! The files, and READ and UPDATE on them: 0015–0017 transparent, 0018 and 001E cyclic, 001A identified records.
+//! The files, and READ and UPDATE on them: 0015–0017 transparent, 0018 and 001E cyclic, 001A identified records; on cards
+//! of 建设部 0010 and 001A are logs too; and up to eight of the issuer's own.
 //! [sheet 1.2, 5]
 
 use huiwan_apdu::{Command, Sw};
@@ -8,14 +9,13 @@ use huiwan_crypto::Suite;
 use zeroize::Zeroizing;
 
 use super::Purse;
-use super::objects;
 use super::session::{self, Challenge};
+use super::{issuer_files, objects};
 use crate::keys::KeyKind;
 use crate::profile::Profile;
 use crate::transit::holder::Holder;
 use crate::transit::log::LogRecord;
 use crate::transit::management::Management;
-use crate::transit::public_info::PublicInfo;
 
 /// Access condition: the command carried a right MAC of the maintenance key.
 pub(super) const SECURED: u8 = 0x01;
@@ -28,9 +28,14 @@ const INS_UPDATE_BINARY: u8 = 0xD6;
 const INS_UPDATE_RECORD: u8 = 0xDC;
 const INS_APPEND_RECORD: u8 = 0xE2;
 
-/// The files of a profile. A file's objects begin at its short identifier ‖ 00.
+/// Files of a scheme.
+const SCHEME_FILES: usize = 8;
+/// Files of the issuer's own at most.
+pub(super) const ISSUER_FILES: usize = 8;
+
+/// The files of a profile. Those it does not have stand under 0000. A file's objects begin at its short identifier ‖ 00.
 #[derive(Debug)]
-pub(super) struct PurseFiles([File<'static>; 6]);
+pub(super) struct PurseFiles([File<'static>; SCHEME_FILES]);
 
 impl PurseFiles {
     pub(super) fn new(profile: &Profile) -> Self {
@@ -60,13 +65,15 @@ impl PurseFiles {
             id_at: profile.records.match_at,
         };
         Self([
-            transparent(0x15, PublicInfo::LEN),
+            transparent(0x15, usize::from(profile.public_info_len)),
             transparent(0x16, Holder::LEN),
             // 建设部 and bank cards keep their composite records in file 0017. [sheet 5.3]
             transparent(if profile.composite_sfi == 0x17 { 0 } else { 0x17 }, Management::LEN),
             cyclic(0x18, log_len, profile.log_records),
             file(profile.composite_sfi, composite, issuer),
             cyclic(profile.process_sfi, profile.process_len, profile.process_records),
+            cyclic(profile.remote_log_sfi, log_len, profile.log_records),
+            cyclic(profile.load_log_sfi, log_len, profile.log_records),
         ])
     }
 
@@ -76,20 +83,66 @@ impl PurseFiles {
 
     /// 0018.
     pub(super) const fn log(&self) -> &File<'static> {
-        let [_, _, _, log, _, _] = &self.0;
+        let [_, _, _, log, ..] = &self.0;
         log
     }
 
     /// 001A.
     pub(super) const fn composite(&self) -> &File<'static> {
-        let [_, _, _, _, composite, _] = &self.0;
+        let [_, _, _, _, composite, ..] = &self.0;
         composite
     }
 
     /// 001E.
     pub(super) const fn process(&self) -> &File<'static> {
-        let [_, _, _, _, _, process] = &self.0;
+        let [_, _, _, _, _, process, ..] = &self.0;
         process
+    }
+
+    /// 0010 of 建设部, where the scheme has it.
+    pub(super) fn remote_log(&self) -> Option<&File<'static>> {
+        let [_, _, _, _, _, _, remote, _] = &self.0;
+        Some(remote).filter(|file| file.sfi != 0)
+    }
+
+    /// 001A of 建设部, where the scheme has it.
+    pub(super) fn load_log(&self) -> Option<&File<'static>> {
+        let [_, _, _, _, _, _, _, load] = &self.0;
+        Some(load).filter(|file| file.sfi != 0)
+    }
+}
+
+/// Those of the scheme and those of the issuer's own.
+#[derive(Debug)]
+pub(super) struct AllFiles([File<'static>; SCHEME_FILES + ISSUER_FILES]);
+
+impl AllFiles {
+    /// The files of this instance.
+    pub(super) fn of(cx: &mut Context<'_>, profile: &Profile) -> Result<Self, Sw> {
+        /// A place that is not taken.
+        const NONE: File<'static> = File {
+            fid: 0,
+            sfi: 0,
+            structure: Structure::Transparent { size: 0 },
+            base: 0,
+            read: Access::NEVER,
+            update: Access::NEVER,
+            grants: &[],
+        };
+        let PurseFiles(scheme) = PurseFiles::new(profile);
+        let mut files = [NONE; SCHEME_FILES + ISSUER_FILES];
+        files.iter_mut().zip(scheme).for_each(|(place, file)| *place = file);
+        let mut places = files.iter_mut().skip(SCHEME_FILES);
+        issuer_files::for_each(cx, |file| {
+            if let Some(place) = places.next() {
+                *place = file;
+            }
+        })?;
+        Ok(Self(files))
+    }
+
+    pub(super) const fn all(&self) -> Files<'_> {
+        Files(&self.0)
     }
 }
 
@@ -118,7 +171,7 @@ impl<S: Suite> Purse<S> {
             return Err(Sw::WRONG_LENGTH);
         };
         let granted = granted | Self::granted(cx);
-        let files = PurseFiles::new(&self.profile);
+        let files = AllFiles::of(cx, &self.profile)?;
         let mut current = session::current(cx.volatile);
         files.all().read(cx, command, &mut current, granted, reply)?;
         session::set_current(cx.volatile, current);
@@ -156,7 +209,7 @@ impl<S: Suite> Purse<S> {
         } else {
             data
         };
-        let files = PurseFiles::new(&self.profile);
+        let files = AllFiles::of(cx, &self.profile)?;
         let mut current = session::current(cx.volatile);
         let mut buffer = [0; 320];
         let mut batch = Batch::new(&mut buffer);
@@ -196,7 +249,7 @@ impl<S: Suite> Purse<S> {
         } else {
             RecordTarget::parse(command.p1(), command.p2())?.sfi
         };
-        let files = PurseFiles::new(&self.profile);
+        let files = AllFiles::of(cx, &self.profile)?;
         let file = files.all().target(sfi, session::current(cx.volatile))?;
         Ok(self.profile.encrypted_files.contains(&file.sfi))
     }

@@ -26,8 +26,8 @@ use crate::status;
 use crate::tti::Tti;
 
 /// The batch of GREY LOCK (purse 17, proof 17, lock 52, error counter 9) and of the unlocks, which add a log record (29)
-/// and its head (8).
-pub(super) const BATCH: usize = 160;
+/// and its head (8), on cards of 建设部 twice.
+pub(super) const BATCH: usize = 176;
 
 /// The grey lock, or what it left behind.
 #[derive(Debug, Clone, Copy)]

@@ -11,9 +11,12 @@
 //! | `0009` | grey lock: see [`grey_lock`](super::grey_lock) |
 //! | `000A` `000B` | PIN and its tries, a [`Pin`](huiwan_card::pin::Pin) |
 //! | `000C` | authentication code 9 |
+//! | `000D` | definitions of the issuer's own files, 8 bytes each: [`FileData`](crate::personalisation::FileData) |
+//! | `000E` | which set of keys is used: see [`algorithm`](super::algorithm) |
 //! | `1500` `1600` `1700` | the transparent files |
 //! | `1800`… `1A00`… `1E00`… | the record files, as [`huiwan_card::files`] lays them out |
-//! | `000E` | which set of keys is used: see [`algorithm`](super::algorithm) |
+//! | `1000`… | the log of purchases elsewhere of 建设部 |
+//! | `2000`…`2700`… | the issuer's own files |
 //! | `8kii` `Akii` | 3DES and SM4 key of [kind](KeyKind::code) k with index ii: version 1 ‖ algorithm 1 ‖ tries 1 ‖ key 16 |
 //! | `Ckii` `Ekii` | the tries it has left 1; none if it has them all |
 
@@ -41,6 +44,7 @@ pub(super) const VERSION: u16 = 0x0008;
 pub(super) const GREY_LOCK: u16 = 0x0009;
 pub(super) const PIN: u16 = 0x000A;
 pub(super) const AUTH_CODE: u16 = 0x000C;
+pub(super) const FILES: u16 = 0x000D;
 pub(super) const ALGORITHM: u16 = 0x000E;
 pub(super) const PUBLIC_INFO: u16 = record(0x15, 0);
 pub(super) const HOLDER: u16 = record(0x16, 0);

@@ -10,7 +10,7 @@ use super::Purse;
 use super::objects::{self, CardKey, PurseState};
 use crate::pack::from_u24;
 use crate::personalisation::{Grouping, KeyData, PurseData, pin_value};
-use crate::transit::{holder::Holder, management::Management, public_info::PublicInfo};
+use crate::transit::{holder::Holder, management::Management};
 
 impl<S: Suite> Purse<S> {
     pub(super) fn take_grouping(&self, cx: &mut Context<'_>, dgi: u16, data: &[u8]) -> Result<(), Sw> {
@@ -49,10 +49,15 @@ impl<S: Suite> Purse<S> {
             }
             Grouping::AuthCode => self.take_file(cx, objects::AUTH_CODE, data, super::auth_code::LEN),
             Grouping::Version => self.take_file(cx, objects::VERSION, data, 2),
-            Grouping::PublicInfo => self.take_file(cx, objects::PUBLIC_INFO, data, PublicInfo::LEN),
+            Grouping::PublicInfo => {
+                let len = usize::from(self.profile.public_info_len);
+                self.take_file(cx, objects::PUBLIC_INFO, data, len)
+            }
             Grouping::Holder => self.take_file(cx, objects::HOLDER, data, Holder::LEN),
             Grouping::Management if self.profile.composite_sfi == 0x17 => Err(Sw::REFERENCED_DATA_NOT_FOUND),
             Grouping::Management => self.take_file(cx, objects::MANAGEMENT, data, Management::LEN),
+            Grouping::File => self.take_file_definition(cx, data),
+            Grouping::FileContent => self.take_file_content(cx, data),
             Grouping::Record(number) => {
                 let fits = number <= self.profile.composite_records && data.len() < 256;
                 if !fits || !self.profile.records.length_fits(data) {

@@ -6,10 +6,7 @@ use super::service::{CardView, Charge, Fare, RecordFile, Records, Service, Visit
 use crate::transit::etc::{self, Toll};
 use crate::transit::public_info;
 
-/// Application type (file 0015 byte 8): stored value, 22.
-pub const TYPE_STORED_VALUE: u8 = 0x16;
-/// Application type: account, 23.
-pub const TYPE_ACCOUNT: u8 = 0x17;
+pub use crate::transit::public_info::{TYPE_ACCOUNT, TYPE_STORED_VALUE};
 
 /// A lane. Where the inner fields lie and which states there are is known from memory only. [M]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -65,16 +65,11 @@ pub(super) fn on_select(raw: &[u8], locked: bool) -> Result<Option<PublicInfo>, 
     };
     let found = find_path(fci, Rules::EMV, &[FCI, PROPRIETARY, ISSUER_DATA]);
     let found = found.map_err(|_| Fault::Malformed { during })?;
-    Ok(found.and_then(|issuer_data| begins_with_public_info(issuer_data.value())))
+    Ok(found.and_then(|issuer_data| PublicInfo::parse_first(issuer_data.value()).ok()))
 }
 
-/// The answer of READ BINARY of file 0015.
+/// The answer of READ BINARY of file 0015: of a longer one, as highway cards have it, the first 30 bytes.
 pub(super) fn on_public_info(raw: &[u8]) -> Result<PublicInfo, Fault> {
     let during = Stage::PublicInfo;
-    begins_with_public_info(ok(raw, during)?).ok_or(Fault::Malformed { during })
-}
-
-/// File 0015 of highway cards has 43 bytes, of which the first 28 are everybody's. [sheet 5.2]
-fn begins_with_public_info(raw: &[u8]) -> Option<PublicInfo> {
-    PublicInfo::parse(raw.first_chunk::<{ PublicInfo::LEN }>()?).ok()
+    PublicInfo::parse_first(ok(raw, during)?).map_err(|_| Fault::Malformed { during })
 }

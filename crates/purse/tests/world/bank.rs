@@ -6,6 +6,7 @@ use huiwan_purse::personalisation::{
 };
 use huiwan_purse::profile::Profile;
 use huiwan_purse::transit::etc::Toll;
+use huiwan_purse::transit::public_info::Vehicle;
 use huiwan_testkit::hex as bytes;
 
 use super::by_hand::{DATE_TIME, TERMINAL};
@@ -37,6 +38,15 @@ pub fn store(dgi: u16, value: &[u8]) -> String {
     format!("80E20000{:02X}{dgi:04X}{}", value.len() + 2, hex(value))
 }
 
+/// File 0015, as long as the scheme has it.
+pub fn public_info(profile: Profile) -> Vec<u8> {
+    let vehicle = Vehicle { plate: *b"SU A12345\0\0\0", user_type: 1 };
+    match profile.public_info_len {
+        30 => super::public_info().as_bytes().to_vec(),
+        _ => super::public_info().with_vehicle(&vehicle).to_vec(),
+    }
+}
+
 /// Every grouping of the card.
 pub fn groupings(profile: Profile) -> Vec<(u16, Vec<u8>)> {
     let data = PurseData {
@@ -46,8 +56,7 @@ pub fn groupings(profile: Profile) -> Vec<(u16, Vec<u8>)> {
         overdraft: [0, 0x03, 0xE8],
         upper_limit: 10_000,
     };
-    let mut groupings =
-        vec![(DGI_PIN, bytes("123456")), (DGI_PUBLIC_INFO, super::public_info().as_bytes().to_vec())];
+    let mut groupings = vec![(DGI_PIN, bytes("123456")), (DGI_PUBLIC_INFO, public_info(profile))];
     let kinds = [KeyKind::Purchase, KeyKind::Load, KeyKind::Tac, KeyKind::Unload, KeyKind::Update];
     for kind in kinds.into_iter().chain([KeyKind::Maintenance, KeyKind::PinReload, KeyKind::PinUnblock]) {
         groupings.push((dgi_key(kind), [&[1, 1, 1], &key(kind)[..]].concat()));
