@@ -410,4 +410,9 @@ impl<F: NorFlash, const OBJECTS: usize> Memory for Journal<F, OBJECTS> {
         };
         Ok(self.index.get(at).map(|located| located.object))
     }
+
+    fn room(&self) -> Option<usize> {
+        let largest = self.index.iter().map(|located| located.len).max().unwrap_or(0);
+        Some(self.capacity(usize::from(largest)).saturating_sub(self.used()))
+    }
 }

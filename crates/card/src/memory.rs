@@ -103,6 +103,11 @@ pub trait Memory {
     /// # Errors
     /// What went wrong below.
     fn next_object(&mut self, after: Option<ObjectId>) -> Result<Option<ObjectId>, MemoryError>;
+
+    /// Bytes that can still be stored; `None` where nobody counts them.
+    fn room(&self) -> Option<usize> {
+        None
+    }
 }
 
 impl<M: Memory + ?Sized> Memory for &mut M {
@@ -117,5 +122,8 @@ impl<M: Memory + ?Sized> Memory for &mut M {
     }
     fn next_object(&mut self, after: Option<ObjectId>) -> Result<Option<ObjectId>, MemoryError> {
         (**self).next_object(after)
+    }
+    fn room(&self) -> Option<usize> {
+        (**self).room()
     }
 }

@@ -52,4 +52,6 @@ macro_rules! hash {
 
 hash!(sha1, Sha1, 20, ::sha1::Sha1, "SHA-1", "[FIPS 180-4]");
 hash!(sha256, Sha256, 32, ::sha2::Sha256, "SHA-256", "[FIPS 180-4]");
+hash!(sha384, Sha384, 48, ::sha2::Sha384, "SHA-384", "[FIPS 180-4]");
+hash!(sha512, Sha512, 64, ::sha2::Sha512, "SHA-512", "[FIPS 180-4]");
 hash!(sm3, Sm3, 32, ::sm3::Sm3, "SM3", "[GB/T 32905]");

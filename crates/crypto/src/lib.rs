@@ -7,7 +7,7 @@
 //! - [`mac`]: ISO/IEC 9797-1 algorithms 1 and 3, CMAC, one-shot over several slices and streaming; the fused
 //!   [`mac::encrypt_then_cmac`] of SCP03
 //! - [`kdf`]: the counter mode of NIST SP 800-108, in GlobalPlatform's layout and in general
-//! - [`hash`]: SHA-1, SHA-256, SM3
+//! - [`hash`]: SHA-1, SHA-256, SHA-384, SHA-512, SM3
 //! - [`rsa`]: recovery of signed messages (modulus of 64 to 256 bytes), CRT signatures
 //! - [`sm2`]: SM2 signatures with the signer's identity (ZA)
 //! - [`Suite`]: which algorithms an image links: [`International`], [`Chinese`], [`Both`]

@@ -1,30 +1,40 @@
-//! The card side: the issuer security domain as a card manager, its registry, and the card's end of secure channels.
+//! The card side: security domains as card managers, their registry, and the card's end of secure channels.
 //!
-//! [`CardManager`] is the module of instance 0, [`Registry`] the directory of the same element; both look at durable memory and at
+//! [`CardManager`] is the module of instance 0, the issuer's domain, and of every supplementary domain; [`Registry`] the directory of the same element; both look at durable memory and at
 //! one [`CardProfile`]. A factory writes the first state with [`format()`].
 
 pub mod keys;
 pub mod secure_channel;
 
+mod certificates;
+mod content;
 mod delete;
+mod directory;
+mod domain;
 mod external_authenticate;
+mod extradite;
 mod format;
 mod get_data;
 mod get_status;
 mod initialize_update;
 mod install;
+mod load;
+mod load_file;
 mod manager;
 mod objects;
+mod pieces;
 mod put_key;
 mod registry;
 mod select;
 mod serve;
 mod set_status;
 mod store_data;
+mod store_keys;
 
+pub use content::{PublicKey, PublicKeys};
+pub use directory::Registry;
 pub use format::{Factory, format};
 pub use manager::{CardManager, SLOT_LEN};
-pub use registry::Registry;
 
 use huiwan_apdu::Aid;
 use huiwan_card::ModuleId;
@@ -57,10 +67,12 @@ pub struct CardProfile {
     pub secured_needs_c_mac: bool,
     /// Instances besides the issuer security domain, 1 to 254.
     pub instances: u8,
+    /// Load files that can be brought; together with the instances at most 255.
+    pub load_files: u8,
 }
 
 impl CardProfile {
-    /// AID A000000151000000, i = 70, card manager as module 0, 16 instances.
+    /// AID A000000151000000, i = 70, card manager as module 0, 16 instances, 8 load files.
     pub const DEFAULT: Self = Self {
         issuer_aid: Aid::from_array([0xA0, 0x00, 0x00, 0x01, 0x51, 0x00, 0x00, 0x00]),
         manager: ModuleId(0),
@@ -69,6 +81,7 @@ impl CardProfile {
         contactless: ContactlessState::Activated,
         secured_needs_c_mac: true,
         instances: 16,
+        load_files: 8,
     };
 
     /// The same with another AID of the issuer security domain.
@@ -112,6 +125,12 @@ impl CardProfile {
     pub const fn with_instances(self, instances: u8) -> Self {
         Self { instances, ..self }
     }
+
+    /// The same with room for another number of load files.
+    #[must_use]
+    pub const fn with_load_files(self, load_files: u8) -> Self {
+        Self { load_files, ..self }
+    }
 }
 
 /// A native executable module that applications can be installed from.
@@ -123,4 +142,16 @@ pub struct ModuleEntry {
     pub module: Aid,
     /// Its code.
     pub id: ModuleId,
+}
+
+impl ModuleEntry {
+    /// Supplementary security domains, under the names hosts expect; `manager` is the place of the card manager among the modules.
+    #[must_use]
+    pub const fn security_domain(manager: ModuleId) -> Self {
+        Self {
+            load_file: Aid::from_array([0xA0, 0x00, 0x00, 0x01, 0x51, 0x53, 0x50]),
+            module: Aid::from_array([0xA0, 0x00, 0x00, 0x01, 0x51, 0x53, 0x50, 0x41]),
+            id: manager,
+        }
+    }
 }

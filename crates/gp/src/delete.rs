@@ -1,6 +1,10 @@
-//! DELETE: an application or a key set. [GPC 11.2]
+//! DELETE: applications, security domains, load files, or keys. [GPC 11.2]
+//!
+//! The token covers P1 ‖ P2 ‖ Lc ‖ everything before its own object, Lc counting that. [GPC C.4]
 
 use huiwan_tlv::{At, Full, Rules, Tag, TlvError, Writer, parse};
+
+use crate::token::{TAG_9E_TOKEN, TAG_B6_CONTROL_REFERENCE};
 
 /// Instruction byte.
 pub const INS: u8 = 0xE4;
@@ -62,5 +66,47 @@ impl<'a> Target<'a> {
             }
         }
         Ok(w.finish()?)
+    }
+}
+
+/// What content to delete, with the token of a deletion by delegation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Names<'a> {
+    /// Everything before the token, which it covers.
+    pub signed: &'a [u8],
+    /// The token; empty for none.
+    pub token: &'a [u8],
+}
+
+impl<'a> Names<'a> {
+    /// Reads the data field; `Ok(None)` if it names no content, or something else besides.
+    ///
+    /// # Errors
+    /// [`TlvError`] and its byte.
+    pub fn parse(data: &'a [u8]) -> Result<Option<Self>, At<TlvError>> {
+        let mut names = Self { signed: data, token: &[] };
+        let mut named = false;
+        for object in parse(data, Rules::ISO) {
+            let object = object?;
+            match object.tag() {
+                _ if !names.token.is_empty() => return Ok(None),
+                TAG_4F_AID => named = true,
+                TAG_B6_CONTROL_REFERENCE => {}
+                TAG_9E_TOKEN if !object.value().is_empty() => {
+                    names.token = object.value();
+                    names.signed = data.get(..object.at()).unwrap_or(data);
+                }
+                _ => return Ok(None),
+            }
+        }
+        Ok(named.then_some(names))
+    }
+
+    /// The AIDs in order.
+    pub fn aids(&self) -> impl Iterator<Item = &'a [u8]> {
+        parse(self.signed, Rules::ISO)
+            .flatten()
+            .filter(|object| object.tag() == TAG_4F_AID)
+            .map(|object| object.value())
     }
 }

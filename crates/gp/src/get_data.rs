@@ -2,6 +2,11 @@
 
 use huiwan_tlv::Tag;
 
+/// Instruction byte.
+pub const INS: u8 = 0xCA;
+/// Instruction byte with a tag list or a reference in the command data.
+pub const INS_ODD: u8 = 0xCB;
+
 /// Issuer identification number.
 pub const TAG_42_IIN: Tag = Tag::new(0x42);
 /// Card image number.
@@ -16,3 +21,17 @@ pub const TAG_D3_SECURITY_LEVEL: Tag = Tag::new(0xD3);
 pub const TAG_5F50_MANAGER_URL: Tag = Tag::new(0x5F50);
 /// Card production life cycle data.
 pub const TAG_9F7F_CPLC: Tag = Tag::new(0x9F7F);
+/// Card capability information.
+pub const TAG_67_CAPABILITIES: Tag = Tag::new(0x67);
+/// Confirmation counter.
+pub const TAG_C2_CONFIRMATION_COUNTER: Tag = Tag::new(0xC2);
+/// List of applications.
+pub const TAG_2F00_APPLICATIONS: Tag = Tag::new(0x2F00);
+/// Extended card resources.
+pub const TAG_FF21_RESOURCES: Tag = Tag::new(0xFF21);
+/// Certificate store.
+pub const TAG_BF21_CERTIFICATES: Tag = Tag::new(0xBF21);
+/// Reference to a key: `A6 { 83 key identifier ‖ key version }`.
+pub const TAG_A6_KEY_REFERENCE: Tag = Tag::new(0xA6);
+/// Key identifier and key version in a reference.
+pub const TAG_83_KEY: Tag = Tag::new(0x83);

@@ -1,4 +1,4 @@
-//! GET STATUS: scopes, search data and registry entries, in the TLV form (P2 b2 set). [GPC 11.4]
+//! GET STATUS: scopes, search data and registry entries. Entries are read in the TLV form (P2 b2 set). [GPC 11.4]
 
 use huiwan_apdu::Aid;
 use huiwan_tlv::{At, Full, Rules, Tag, TlvError, Tlvs, Writer, find, parse, tag_list};
@@ -8,6 +8,10 @@ use crate::privileges::Privileges;
 
 /// Instruction byte.
 pub const INS: u8 = 0xF2;
+/// P2 bit: next occurrences.
+pub const NEXT_BIT: u8 = 0x01;
+/// P2 bit: the answer comes as TLV.
+pub const TLV_BIT: u8 = 0x02;
 /// P2: first or only occurrences, TLV answer.
 pub const FIRST: u8 = 0x02;
 /// P2: next occurrences, TLV answer.

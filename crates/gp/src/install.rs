@@ -1,9 +1,16 @@
 //! INSTALL: the fields of each form and the parameters inside. [GPC 11.5]
 //!
-//! | P1 | form | fields, each with a length byte |
+//! | P1 | form | fields, each with a length |
 //! |---|---|---|
+//! | 02 | for load | load file · security domain · hash · parameters · token |
 //! | 04, 08, 0C | for install, make selectable, both | load file · module · instance · privileges · parameters · token |
+//! | 0E | load, install and make selectable: P2 = 01 first, as 02; P2 = 03 last, as 0C | |
+//! | 10 | for extradition | new security domain · – · application · – · parameters · token |
 //! | 20 | for personalization | – · – · application · – · – · – |
+//! | 40 | for registry update | security domain · – · application · privileges · parameters · token |
+//!
+//! A length over 127 comes as one byte or as BER: both are met, and whichever fits the data is taken. The token covers
+//! P1 ‖ P2 ‖ Lc ‖ all fields before it, Lc counting these. [GPC C.4]
 //!
 //! Parameters: `C9` application parameters (mandatory, may be empty), `EF` system parameters, of which this crate reads `A0 81`
 //! (initial contactless state) and, in `A1 A6`, the PPSE directory entry `61` with label `50` and priority `87`. (AmdC)
@@ -16,6 +23,18 @@ use crate::life_cycle::ContactlessState;
 
 /// Instruction byte.
 pub const INS: u8 = 0xE6;
+/// P1: for load.
+pub const FOR_LOAD: u8 = 0x02;
+/// P1: for extradition.
+pub const FOR_EXTRADITION: u8 = 0x10;
+/// P1: for registry update.
+pub const FOR_REGISTRY_UPDATE: u8 = 0x40;
+/// P1: for load, install and make selectable, as one sequence.
+pub const COMBINED: u8 = FOR_LOAD | FOR_INSTALL | FOR_MAKE_SELECTABLE;
+/// P2 of the first INSTALL of a combined sequence.
+pub const COMBINED_FIRST: u8 = 0x01;
+/// P2 of its last INSTALL.
+pub const COMBINED_LAST: u8 = 0x03;
 /// P1: for install.
 pub const FOR_INSTALL: u8 = 0x04;
 /// P1: for make selectable.
@@ -57,6 +76,8 @@ pub enum InstallError {
     Parameters(TlvError),
     /// A contactless parameter has no defined value.
     Contactless,
+    /// A parameter of a security domain has the wrong length.
+    Domain,
 }
 
 impl fmt::Display for InstallError {
@@ -66,6 +87,7 @@ impl fmt::Display for InstallError {
             Self::Trailing => f.write_str("bytes follow the install data"),
             Self::Parameters(kind) => write!(f, "install parameters: {kind}"),
             Self::Contactless => f.write_str("contactless parameter has no defined value"),
+            Self::Domain => f.write_str("security domain parameter has the wrong length"),
         }
     }
 }
@@ -78,29 +100,8 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// [`InstallError`] and the byte it was found at.
     pub fn parse(data: &'a [u8]) -> Result<Self, At<InstallError>> {
-        let mut rest = data;
-        let mut take = || {
-            let at = data.len().saturating_sub(rest.len());
-            let (value, behind) = rest
-                .split_first()
-                .and_then(|(&len, behind)| behind.split_at_checked(usize::from(len)))
-                .ok_or(At::new(InstallError::Truncated, at))?;
-            rest = behind;
-            Ok(value)
-        };
-        let fields = Self {
-            load_file: take()?,
-            module: take()?,
-            instance: take()?,
-            privileges: take()?,
-            parameters: take()?,
-            token: take()?,
-        };
-        if rest.is_empty() {
-            Ok(fields)
-        } else {
-            Err(At::new(InstallError::Trailing, data.len().saturating_sub(rest.len())))
-        }
+        let ([load_file, module, instance, privileges, parameters, token], _) = split(data)?;
+        Ok(Self { load_file, module, instance, privileges, parameters, token })
     }
 
     /// Writes the six fields.
@@ -110,19 +111,93 @@ impl<'a> Fields<'a> {
     pub fn write<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], Full> {
         let fields =
             [self.load_file, self.module, self.instance, self.privileges, self.parameters, self.token];
-        let needed =
-            fields.iter().fold(0_usize, |sum, field| sum.saturating_add(field.len()).saturating_add(1));
-        let full = Full { needed };
-        let mut at = 0_usize;
-        for field in fields {
-            let len = u8::try_from(field.len()).map_err(|_| full)?;
-            let (head, rest) = out.get_mut(at..).ok_or(full)?.split_first_mut().ok_or(full)?;
-            *head = len;
-            rest.get_mut(..field.len()).ok_or(full)?.copy_from_slice(field);
-            at = at.saturating_add(field.len()).saturating_add(1);
-        }
-        out.get(..at).ok_or(full)
+        write(&fields, out)
     }
+}
+
+/// The fields of INSTALL [for load].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LoadFields<'a> {
+    /// Executable load file AID.
+    pub load_file: &'a [u8],
+    /// Security domain it is to be associated with; empty for the one that takes the command.
+    pub domain: &'a [u8],
+    /// Hash of the load file data block; its length says which. Empty for none.
+    pub hash: &'a [u8],
+    /// Load parameters, BER-TLV.
+    pub parameters: &'a [u8],
+    /// Load token; empty for a domain with authorized management.
+    pub token: &'a [u8],
+}
+
+impl<'a> LoadFields<'a> {
+    /// Reads the five fields.
+    ///
+    /// # Errors
+    /// [`InstallError`] and the byte it was found at.
+    pub fn parse(data: &'a [u8]) -> Result<Self, At<InstallError>> {
+        let ([load_file, domain, hash, parameters, token], _) = split(data)?;
+        Ok(Self { load_file, domain, hash, parameters, token })
+    }
+
+    /// Writes the five fields.
+    ///
+    /// # Errors
+    /// As [`Fields::write`].
+    pub fn write<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], Full> {
+        write(&[self.load_file, self.domain, self.hash, self.parameters, self.token], out)
+    }
+}
+
+/// What of the data of INSTALL the token covers: everything before the token's own field.
+///
+/// # Errors
+/// [`InstallError`] and the byte it was found at.
+pub fn before_token(p1: u8, p2: u8, data: &[u8]) -> Result<&[u8], At<InstallError>> {
+    let for_load = p1 == FOR_LOAD || (p1 == COMBINED && p2 == COMBINED_FIRST);
+    let at = if for_load { split::<5>(data)?.1 } else { split::<6>(data)?.1 };
+    Ok(data.get(..at).unwrap_or(data))
+}
+
+/// `N` fields and where the last one begins.
+fn split<const N: usize>(data: &[u8]) -> Result<([&[u8]; N], usize), At<InstallError>> {
+    split_with(data, false).or_else(|error| split_with(data, true).map_err(|_| error))
+}
+
+fn split_with<const N: usize>(data: &[u8], ber: bool) -> Result<([&[u8]; N], usize), At<InstallError>> {
+    let mut fields = [&[][..]; N];
+    let (mut rest, mut at) = (data, 0);
+    for field in &mut fields {
+        at = data.len().saturating_sub(rest.len());
+        let (len, behind) = match *rest {
+            [0x81, len, ref behind @ ..] if ber => (usize::from(len), behind),
+            [0x82, high, low, ref behind @ ..] if ber => {
+                (usize::from(u16::from_be_bytes([high, low])), behind)
+            }
+            [len, ref behind @ ..] => (usize::from(len), behind),
+            [] => return Err(At::new(InstallError::Truncated, at)),
+        };
+        (*field, rest) = behind.split_at_checked(len).ok_or(At::new(InstallError::Truncated, at))?;
+    }
+    if rest.is_empty() {
+        Ok((fields, at))
+    } else {
+        Err(At::new(InstallError::Trailing, data.len().saturating_sub(rest.len())))
+    }
+}
+
+fn write<'b>(fields: &[&[u8]], out: &'b mut [u8]) -> Result<&'b [u8], Full> {
+    let needed = fields.iter().fold(0_usize, |sum, field| sum.saturating_add(field.len()).saturating_add(1));
+    let full = Full { needed };
+    let mut at = 0_usize;
+    for field in fields {
+        let len = u8::try_from(field.len()).map_err(|_| full)?;
+        let (head, rest) = out.get_mut(at..).ok_or(full)?.split_first_mut().ok_or(full)?;
+        *head = len;
+        rest.get_mut(..field.len()).ok_or(full)?.copy_from_slice(field);
+        at = at.saturating_add(field.len()).saturating_add(1);
+    }
+    out.get(..at).ok_or(full)
 }
 
 /// The install parameters this crate knows.
@@ -224,5 +299,88 @@ impl<'a> Parameters<'a> {
             });
         }
         Ok(w.finish()?)
+    }
+}
+
+/// Parameters of a security domain, inside `C9`. [GPC 11.5.2.3.7]
+///
+/// What an acceptance byte means (from a single source):
+/// b8 a domain above with authorized management, b7 one of the hierarchy, b6 the issuer domain, b5 one with delegated management below
+/// such a domain, b4 any with authorized management.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DomainParameters<'a> {
+    /// `81`: protocol number and "i" of its secure channel.
+    pub secure_channel: Option<[u8; 2]>,
+    /// `82`: whom extradition to it is accepted from, one or two bytes.
+    pub accept_extradition: Option<&'a [u8]>,
+    /// `83`: whom its deletion is accepted from.
+    pub accept_deletion: Option<&'a [u8]>,
+    /// `84`, empty: it is PERSONALIZED as soon as it is selectable.
+    pub personalised: bool,
+    /// `86`: controlling authority capabilities.
+    pub authority: Option<[u8; 2]>,
+    /// `87`: whom extradition away from it is accepted from.
+    pub accept_extradition_away: Option<&'a [u8]>,
+}
+
+impl<'a> DomainParameters<'a> {
+    /// Reads the value of `C9`.
+    ///
+    /// # Errors
+    /// [`InstallError`] and its byte.
+    pub fn parse(raw: &'a [u8]) -> Result<Self, At<InstallError>> {
+        let mut parameters = Self::default();
+        for object in huiwan_tlv::parse(raw, Rules::ISO) {
+            let object =
+                object.map_err(|error| At::new(InstallError::Parameters(error.kind()), error.at()))?;
+            let wrong = At::new(InstallError::Domain, object.at());
+            match (object.tag().get(), object.value()) {
+                (0x81, &[scp, i]) => parameters.secure_channel = Some([scp, i]),
+                (0x82, bits @ [_] | bits @ [_, _]) => parameters.accept_extradition = Some(bits),
+                (0x83, bits @ [_] | bits @ [_, _]) => parameters.accept_deletion = Some(bits),
+                (0x84, []) => parameters.personalised = true,
+                (0x86, &[a, b]) => parameters.authority = Some([a, b]),
+                (0x87, bits @ [_] | bits @ [_, _]) => parameters.accept_extradition_away = Some(bits),
+                (0x81..=0x87, _) => return Err(wrong),
+                _ => {}
+            }
+        }
+        Ok(parameters)
+    }
+
+    /// Writes the value of `C9`.
+    ///
+    /// # Errors
+    /// [`Full`] if `out` is too small.
+    pub fn write<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], Full> {
+        let mut w = Writer::new(out);
+        let mut put = |tag: u32, value: Option<&[u8]>| {
+            if let Some(value) = value {
+                w.put(Tag::new(tag), value);
+            }
+        };
+        put(0x81, self.secure_channel.as_ref().map(|value| &value[..]));
+        put(0x82, self.accept_extradition);
+        put(0x83, self.accept_deletion);
+        put(0x84, self.personalised.then_some(&[]));
+        put(0x86, self.authority.as_ref().map(|value| &value[..]));
+        put(0x87, self.accept_extradition_away);
+        Ok(w.finish()?)
+    }
+}
+
+/// `EF D9`: functions a security domain loses by registry update, bits as in P1 of INSTALL and b1 deletion. (from memory)
+///
+/// # Errors
+/// [`InstallError`] and its byte.
+pub fn restriction(parameters: &[u8]) -> Result<Option<u8>, At<InstallError>> {
+    let tlv = |error: At<TlvError>| At::new(InstallError::Parameters(error.kind()), error.at());
+    let path = [TAG_EF_SYSTEM_PARAMETERS, Tag::new(0xD9)];
+    match huiwan_tlv::find_path(parameters, RULES, &path).map_err(tlv)? {
+        None => Ok(None),
+        Some(object) => match *object.value() {
+            [bits] => Ok(Some(bits)),
+            _ => Err(At::new(InstallError::Domain, object.at())),
+        },
     }
 }

@@ -5,8 +5,8 @@
 //! - [`card`]: the issuer security domain as a card manager, its registry, the card's end of the secure channel
 //! - [`host`]: the host's end of the secure channel, keys behind a trait, a manager for whole tasks
 //! - one module per command for what both sides read and write: [`initialize_update`], [`get_data`], [`get_status`], [`install`],
-//!   [`store_data`], [`put_key`], [`set_status`], [`delete`]
-//! - [`life_cycle`], [`privileges`]: states and rights in the registry
+//!   [`store_data`], [`put_key`], [`load`], [`set_status`], [`delete`]
+//! - [`life_cycle`], [`privileges`]: states and rights in the registry; [`token`]: signatures of delegated management
 //! - [`recognition`], [`key_information`]: what a card says about itself
 //! - [`dictionary`]: names for traces
 //!
@@ -40,6 +40,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod capability;
 pub mod card;
 pub mod delete;
 pub mod dictionary;
@@ -50,9 +51,11 @@ pub mod initialize_update;
 pub mod install;
 pub mod key_information;
 pub mod life_cycle;
+pub mod load;
 pub mod privileges;
 pub mod put_key;
 pub mod recognition;
 pub mod scp03;
 pub mod set_status;
 pub mod store_data;
+pub mod token;

@@ -1,8 +1,14 @@
-//! PUT KEY: key data fields in format 1, key types and check values. [GPC 11.8, AmdD 7.2]
+//! PUT KEY: key data fields, key types and check values. [GPC 11.8, AmdD 7.2]
 //!
 //! ```text
-//! new key version ‖ { type ‖ length ‖ [clear key length ‖] encrypted key ‖ 03 ‖ check value }*
+//! new key version ‖ { key data field }*
+//! format 1, secret: type ‖ length ‖ [clear key length ‖] encrypted key ‖ 03 ‖ check value
+//!           public: A1 ‖ length ‖ modulus ‖ A0 ‖ length ‖ exponent ‖ 00
+//!                   B0 ‖ length ‖ point ‖ F0 ‖ 01 ‖ curve reference ‖ 00
+//! format 2: FF before each type, lengths of two bytes before the blocks, and behind the check value
+//!           usage length ‖ usage ‖ access length ‖ access
 //! ```
+//! Lengths of format 1 over 127 come as one byte or as BER; hosts do both, and they are told apart. (GlobalPlatformPro, old and new)
 
 use core::fmt;
 
@@ -20,6 +26,26 @@ pub const KID_MAC: u8 = 0x02;
 /// Key identifier of the data encryption key of a key set.
 pub const KID_DEK: u8 = 0x03;
 
+/// Type of the exponent of an RSA public key.
+pub const TYPE_A0_RSA_EXPONENT: u8 = 0xA0;
+/// Type of the modulus of an RSA public key.
+pub const TYPE_A1_RSA_MODULUS: u8 = 0xA1;
+/// Type of the point of an ECC public key.
+pub const TYPE_B0_ECC_POINT: u8 = 0xB0;
+/// Type of the reference of the curve of an ECC key.
+pub const TYPE_F0_ECC_CURVE: u8 = 0xF0;
+/// The field is of format 2.
+const FORMAT_2: u8 = 0xFF;
+
+/// What a key may be used for and by whom, as it came; format 2 carries it. [GPC 11.1.9, 11.1.10]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Attributes {
+    /// Key usage qualifier.
+    pub usage: u8,
+    /// Key access; 00: the domain and its applications, 01: the domain alone.
+    pub access: u8,
+}
+
 /// Type byte of a key. [GPC 11.1.8]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -28,6 +54,12 @@ pub enum KeyType {
     Des = 0x80,
     /// AES, any length.
     Aes = 0x88,
+    /// Pre-shared key of TLS.
+    Psk = 0x85,
+    /// RSA public key; the type of its first component, the modulus.
+    RsaPublic = TYPE_A1_RSA_MODULUS,
+    /// ECC public key; the type of its first component, the point.
+    EccPublic = TYPE_B0_ECC_POINT,
 }
 
 impl KeyType {
@@ -37,6 +69,9 @@ impl KeyType {
         match byte {
             0x80 => Some(Self::Des),
             0x88 => Some(Self::Aes),
+            0x85 => Some(Self::Psk),
+            TYPE_A1_RSA_MODULUS => Some(Self::RsaPublic),
+            TYPE_B0_ECC_POINT => Some(Self::EccPublic),
             _ => None,
         }
     }
@@ -52,11 +87,20 @@ impl KeyType {
     pub const fn allows_len(self, len: usize) -> bool {
         match self {
             Self::Des => matches!(len, 8 | 16 | 24),
-            Self::Aes => matches!(len, 16 | 24 | 32),
+            Self::Aes | Self::Psk => matches!(len, 16 | 24 | 32),
+            Self::RsaPublic => matches!(len, 64..=256),
+            Self::EccPublic => matches!(len, 64..=133),
         }
     }
 
-    /// Check value: the first 3 bytes of eight 00 (DES) or sixteen 01 (AES) encrypted under the key; `None` for a wrong length.
+    /// Whether keys of this type are sent in the clear.
+    #[must_use]
+    pub const fn is_public(self) -> bool {
+        matches!(self, Self::RsaPublic | Self::EccPublic)
+    }
+
+    /// Check value: the first 3 bytes of eight 00 (DES) or sixteen 01 (AES, TLS) encrypted under the key; `None` for a wrong length
+    /// and for keys that have none.
     #[must_use]
     pub fn check_value(self, key: &[u8]) -> Option<[u8; 3]> {
         match self {
@@ -69,22 +113,27 @@ impl KeyType {
                     <&[u8; 24]>::try_from(key).ok().map(|key| Tdes::new3(key).kcv())
                 }
             }
-            Self::Aes => Aes::new(key).ok().map(|key| key.kcv()),
+            Self::Aes | Self::Psk => Aes::new(key).ok().map(|key| key.kcv()),
+            Self::RsaPublic | Self::EccPublic => None,
         }
     }
 }
 
-/// One key data field as sent: the key is still encrypted under the DEK.
+/// One key data field as sent: a secret key is still encrypted under the DEK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field<'a> {
     /// Type.
     pub key_type: KeyType,
     /// Clear key length in bytes.
     pub len: usize,
-    /// The encrypted key, as long as the key or padded to whole blocks of the DEK.
+    /// The encrypted key, as long as the key or padded to whole blocks of the DEK; of a public key the modulus or point.
     pub encrypted: &'a [u8],
+    /// Of a public key the exponent or the curve reference; empty otherwise.
+    pub second: &'a [u8],
     /// Check value; empty if none was sent.
     pub check_value: &'a [u8],
+    /// Usage and access, in format 2.
+    pub attributes: Option<Attributes>,
 }
 
 /// What is wrong with the data of PUT KEY.
@@ -164,29 +213,94 @@ impl<'a> Iterator for Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn field(&mut self) -> Result<Field<'a>, FieldError> {
-        let (&[byte, block_len], rest) = self.rest.split_first_chunk().ok_or(FieldError::Truncated)?;
+        let mut rest = self.rest;
+        let second_format = rest.first() == Some(&FORMAT_2);
+        let (byte, block) = component(&mut rest, second_format)?;
         let key_type = KeyType::from_byte(byte).ok_or(FieldError::Type(byte))?;
-        let (block, rest) = rest.split_at_checked(usize::from(block_len)).ok_or(FieldError::Truncated)?;
-        let (&kcv_len, rest) = rest.split_first().ok_or(FieldError::Truncated)?;
-        let (check_value, rest) = rest.split_at_checked(usize::from(kcv_len)).ok_or(FieldError::Truncated)?;
-        let field = match key_type {
+        let second = match key_type {
+            KeyType::RsaPublic => named(&mut rest, second_format, TYPE_A0_RSA_EXPONENT)?,
+            KeyType::EccPublic => named(&mut rest, second_format, TYPE_F0_ECC_CURVE)?,
+            KeyType::Des | KeyType::Aes | KeyType::Psk => &[],
+        };
+        let check_value = short(&mut rest)?;
+        let attributes = if second_format {
+            let at_most_one = |value: &[u8]| match *value {
+                [] => Ok(0),
+                [byte] => Ok(byte),
+                _ => Err(FieldError::Length),
+            };
+            Some(Attributes {
+                usage: at_most_one(short(&mut rest)?)?,
+                access: at_most_one(short(&mut rest)?)?,
+            })
+        } else {
+            None
+        };
+        let (len, encrypted) = match key_type {
             // A DES key is whole blocks, so no clear length goes before it. [GPC 11.8.2.3.1]
-            KeyType::Des => Field { key_type, len: block.len(), encrypted: block, check_value },
-            KeyType::Aes => {
+            KeyType::Des | KeyType::RsaPublic | KeyType::EccPublic => (block.len(), block),
+            KeyType::Aes | KeyType::Psk => {
                 let (&len, encrypted) = block.split_first().ok_or(FieldError::Length)?;
-                Field { key_type, len: usize::from(len), encrypted, check_value }
+                (usize::from(len), encrypted)
             }
         };
-        let fits = key_type.allows_len(field.len)
-            && field.encrypted.len() >= field.len
-            && field.encrypted.len() <= field.len.next_multiple_of(16)
+        let padded = if key_type.is_public() { len } else { len.next_multiple_of(16) };
+        let second_fits = match key_type {
+            KeyType::RsaPublic => matches!(second.len(), 1..=4),
+            KeyType::EccPublic => second.len() == 1,
+            KeyType::Des | KeyType::Aes | KeyType::Psk => true,
+        };
+        let fits = key_type.allows_len(len)
+            && encrypted.len() >= len
+            && encrypted.len() <= padded
+            && second_fits
             && matches!(check_value.len(), 0 | 3);
         if !fits {
             return Err(FieldError::Length);
         }
         self.rest = rest;
-        Ok(field)
+        Ok(Field { key_type, len, encrypted, second, check_value, attributes })
     }
+}
+
+/// Type and block of a component.
+fn component<'a>(rest: &mut &'a [u8], second_format: bool) -> Result<(u8, &'a [u8]), FieldError> {
+    let bytes = *rest;
+    let (key_type, len, behind) = match (second_format, bytes) {
+        (true, &[FORMAT_2, key_type, high, low, ref behind @ ..]) => {
+            (key_type, usize::from(u16::from_be_bytes([high, low])), behind)
+        }
+        (true, _) => return Err(FieldError::Truncated),
+        (false, &[key_type, 0x81, len, ref behind @ ..]) if len >= 0x80 => {
+            (key_type, usize::from(len), behind)
+        }
+        (false, &[key_type, 0x82, high, low, ref behind @ ..]) if high != 0 => {
+            (key_type, usize::from(u16::from_be_bytes([high, low])), behind)
+        }
+        (false, &[key_type, len, ref behind @ ..]) => (key_type, usize::from(len), behind),
+        (false, _) => return Err(FieldError::Truncated),
+    };
+    let (block, behind) = behind.split_at_checked(len).ok_or(FieldError::Truncated)?;
+    *rest = behind;
+    Ok((key_type, block))
+}
+
+/// The block of the component that has to follow.
+fn named<'a>(rest: &mut &'a [u8], second_format: bool, expected: u8) -> Result<&'a [u8], FieldError> {
+    match component(rest, second_format)? {
+        (key_type, block) if key_type == expected => Ok(block),
+        (key_type, _) => Err(FieldError::Type(key_type)),
+    }
+}
+
+/// A value with a length byte.
+fn short<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], FieldError> {
+    let (value, behind) = rest
+        .split_first()
+        .and_then(|(&len, behind)| behind.split_at_checked(usize::from(len)))
+        .ok_or(FieldError::Truncated)?;
+    *rest = behind;
+    Ok(value)
 }
 
 /// Writes one key data field behind the first `at` bytes of `out`; returns the new length, `None` if it does not fit.
@@ -200,7 +314,7 @@ pub fn put_field(
     check_value: &[u8; 3],
 ) -> Option<usize> {
     let inner = u8::try_from(clear_len).ok()?;
-    let with_len = key_type == KeyType::Aes;
+    let with_len = matches!(key_type, KeyType::Aes | KeyType::Psk);
     let block_len = u8::try_from(encrypted.len().checked_add(usize::from(with_len))?).ok()?;
     let parts: [&[u8]; 5] = [
         &[key_type.byte(), block_len],
@@ -216,4 +330,36 @@ pub fn put_field(
         at = end;
     }
     Some(at)
+}
+
+/// Writes the field of an RSA public key behind the first `at` bytes of `out`, lengths over 127 as BER; returns the new length.
+#[must_use]
+pub fn put_rsa_field(out: &mut [u8], at: usize, modulus: &[u8], exponent: &[u8]) -> Option<usize> {
+    let at = put_component(out, at, TYPE_A1_RSA_MODULUS, modulus)?;
+    let at = put_component(out, at, TYPE_A0_RSA_EXPONENT, exponent)?;
+    put(out, at, &[0x00])
+}
+
+/// Writes the field of an ECC public key behind the first `at` bytes of `out`; returns the new length.
+#[must_use]
+pub fn put_ecc_field(out: &mut [u8], at: usize, point: &[u8], curve: u8) -> Option<usize> {
+    let at = put_component(out, at, TYPE_B0_ECC_POINT, point)?;
+    let at = put_component(out, at, TYPE_F0_ECC_CURVE, &[curve])?;
+    put(out, at, &[0x00])
+}
+
+fn put_component(out: &mut [u8], at: usize, key_type: u8, block: &[u8]) -> Option<usize> {
+    let [high, low] = u16::try_from(block.len()).ok()?.to_be_bytes();
+    let at = match (high, low) {
+        (0, 0..=0x7F) => put(out, at, &[key_type, low])?,
+        (0, _) => put(out, at, &[key_type, 0x81, low])?,
+        _ => put(out, at, &[key_type, 0x82, high, low])?,
+    };
+    put(out, at, block)
+}
+
+fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> Option<usize> {
+    let end = at.checked_add(bytes.len())?;
+    out.get_mut(at..end)?.copy_from_slice(bytes);
+    Some(end)
 }

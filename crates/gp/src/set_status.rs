@@ -6,6 +6,8 @@ pub const INS: u8 = 0xF0;
 pub const CARD: u8 = 0x80;
 /// P1: an application or supplementary security domain.
 pub const APPLICATION: u8 = 0x40;
+/// P1: a security domain and everything associated with it.
+pub const DOMAIN_AND_ASSOCIATED: u8 = 0x60;
 /// P2 of an application: locked.
 pub const LOCK: u8 = 0x80;
 /// P2 of an application: unlocked.

@@ -39,10 +39,11 @@ pub struct Control {
 }
 
 impl Control {
-    /// Reads P1; `None` for reserved values and for a request for answer data (b1), which this crate does not serve yet.
+    /// Reads P1; `None` for reserved values. Whether answer data are wanted (b1) makes no difference: no object of a domain answers
+    /// any, and the Le of the command says the rest.
     #[must_use]
     pub const fn from_byte(p1: u8) -> Option<Self> {
-        if p1 & 0x07 != 0 {
+        if p1 & 0x06 != 0 {
             return None;
         }
         let encryption = match p1 & 0x60 {

@@ -340,5 +340,5 @@ fn install_parameters() {
 #[test]
 fn objects_of_the_card_are_where_the_documentation_says() {
     let mut memory = new_memory(&Factory::TEST);
-    assert_eq!(memory.len(ObjectId::new(InstanceId::ISSUER, 0x0230)).unwrap(), Some(3 * 19));
+    assert_eq!(memory.len(ObjectId::new(InstanceId::ISSUER, 0x0230)).unwrap(), Some(3 * 23));
 }

@@ -1,6 +1,6 @@
 //! The first state of a blank card, written in the factory.
 
-use huiwan_card::{Batch, Memory, MemoryError};
+use huiwan_card::{Batch, InstanceId, Memory, MemoryError};
 use zeroize::Zeroize;
 
 use super::keys::{KeySet, SET_MAX};
@@ -67,7 +67,10 @@ impl Factory<'_> {
 pub fn format(memory: &mut dyn Memory, factory: &Factory<'_>) -> Result<(), MemoryError> {
     let mut set = KeySet::new();
     for (id, key) in [KID_ENC, KID_MAC, KID_DEK].into_iter().zip(factory.keys) {
-        set.push(id, KeyType::Aes, key).ok_or(MemoryError::Damaged)?;
+        if !KeyType::Aes.allows_len(key.len()) {
+            return Err(MemoryError::Damaged);
+        }
+        set.push(id, KeyType::Aes, None, key).ok_or(MemoryError::Damaged)?;
     }
     if set.scp03().is_none() {
         return Err(MemoryError::Damaged);
@@ -75,11 +78,13 @@ pub fn format(memory: &mut dyn Memory, factory: &Factory<'_>) -> Result<(), Memo
     let mut buffer = [0; SET_MAX + 256];
     let mut batch = Batch::new(&mut buffer);
     Card { state: factory.state, default_key_version: factory.key_version }.put(&mut batch);
-    set.put(factory.key_version, &mut batch);
+    set.put(InstanceId::ISSUER, factory.key_version, true, &mut batch);
     batch.put(objects::CPLC, &factory.cplc);
     batch.put(objects::KEY_DIVERSIFICATION, &factory.key_diversification);
-    for (object, value) in [(objects::IIN, factory.issuer_identification), (objects::CIN, factory.card_image)]
-    {
+    let issuer = InstanceId::ISSUER;
+    let images =
+        [(objects::iin(issuer), factory.issuer_identification), (objects::cin(issuer), factory.card_image)];
+    for (object, value) in images {
         if !value.is_empty() {
             batch.put(object, value);
         }

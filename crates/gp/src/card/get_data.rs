@@ -2,16 +2,22 @@
 
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::ObjectId;
-use huiwan_tlv::Tag;
+use huiwan_tlv::{Tag, Writer};
 
 use super::manager::{CardManager, Done, Exchange};
-use super::{keys, objects};
+use super::{certificates, content, keys, objects, registry};
 use crate::get_data::{
-    TAG_5F50_MANAGER_URL, TAG_9F7F_CPLC, TAG_42_IIN, TAG_45_CIN, TAG_C1_SEQUENCE_COUNTER,
-    TAG_CF_KEY_DIVERSIFICATION, TAG_D3_SECURITY_LEVEL,
+    TAG_2F00_APPLICATIONS, TAG_5F50_MANAGER_URL, TAG_9F7F_CPLC, TAG_42_IIN, TAG_45_CIN, TAG_67_CAPABILITIES,
+    TAG_BF21_CERTIFICATES, TAG_C1_SEQUENCE_COUNTER, TAG_C2_CONFIRMATION_COUNTER, TAG_CF_KEY_DIVERSIFICATION,
+    TAG_D3_SECURITY_LEVEL, TAG_FF21_RESOURCES,
 };
-use crate::key_information::{KeyInformation, TAG_E0_KEY_INFORMATION};
+use crate::get_status::TAG_4F_AID;
+use crate::key_information::{TAG_C0_KEY, TAG_E0_KEY_INFORMATION};
+use crate::privileges::Privileges;
 use crate::recognition::{self, TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA};
+
+/// An application in a list.
+const TAG_61_APPLICATION: Tag = Tag::new(0x61);
 
 impl CardManager<'_> {
     pub(super) fn get_data(
@@ -21,34 +27,46 @@ impl CardManager<'_> {
     ) -> Result<Done, Sw> {
         let memory = &mut *x.cx.memory;
         match Tag::new(u32::from(command.p1p2())) {
-            TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA => x.reply.tlv(|w| {
-                w.nested(TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA, |w| {
-                    recognition::write_template(w, self.profile.scp03);
-                });
-            })?,
-            TAG_E0_KEY_INFORMATION => {
-                let mut told = heapless::Vec::<KeyInformation, { keys::KEYS_HELD }>::new();
-                let mut fits = true;
-                keys::for_each(memory, |key| fits &= told.push(key).is_ok())?;
-                if !fits {
-                    return Err(Sw::NOT_ENOUGH_MEMORY);
-                }
+            TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA => {
+                let scp03 = self.scp03_of(x.cx)?;
                 x.reply.tlv(|w| {
-                    w.nested(TAG_E0_KEY_INFORMATION, |w| told.iter().for_each(|key| key.write(w)));
+                    w.nested(TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA, |w| {
+                        recognition::write_template(w, scp03);
+                    });
                 })?;
             }
+            TAG_67_CAPABILITIES => {
+                let scp03 = self.scp03_of(x.cx)?;
+                let capabilities = self.capabilities(scp03);
+                x.reply.tlv(|w| capabilities.write(w))?;
+            }
+            TAG_E0_KEY_INFORMATION => key_information(x, true)?,
+            TAG_C0_KEY => key_information(x, false)?,
             TAG_C1_SEQUENCE_COUNTER => {
-                let counter = keys::counter(memory, x.card.default_key_version)?;
+                let version = x.domain.default_key_version(&x.card);
+                let counter = keys::counter(memory, x.domain.instance, version)?;
                 x.reply.tlv(|w| w.put(TAG_C1_SEQUENCE_COUNTER, &counter.to_bytes()))?;
+            }
+            TAG_C2_CONFIRMATION_COUNTER if x.domain.has(Privileges::RECEIPT_GENERATION) => {
+                let counter = content::confirmation_counter(memory)?;
+                x.reply.tlv(|w| w.put(TAG_C2_CONFIRMATION_COUNTER, &counter.to_be_bytes()))?;
+            }
+            TAG_2F00_APPLICATIONS => applications(x)?,
+            TAG_FF21_RESOURCES => resources(x)?,
+            TAG_BF21_CERTIFICATES => {
+                let key = certificates::asked(command.data())?;
+                let mut buffer = [0; certificates::CERTIFICATE_MAX];
+                let value = certificates::read(memory, x.domain.instance, key, &mut buffer)?;
+                x.reply.tlv(|w| w.put(TAG_BF21_CERTIFICATES, value))?;
             }
             TAG_D3_SECURITY_LEVEL => {
                 let level = x.session.level().ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
                 x.reply.tlv(|w| w.put(TAG_D3_SECURITY_LEVEL, &[0x80 | level.byte()]))?;
             }
-            tag @ TAG_42_IIN => stored(x, tag, objects::IIN)?,
-            tag @ TAG_45_CIN => stored(x, tag, objects::CIN)?,
+            tag @ TAG_42_IIN => stored(x, tag, objects::iin(x.domain.instance))?,
+            tag @ TAG_45_CIN => stored(x, tag, objects::cin(x.domain.instance))?,
             tag @ TAG_CF_KEY_DIVERSIFICATION => stored(x, tag, objects::KEY_DIVERSIFICATION)?,
-            tag @ TAG_5F50_MANAGER_URL => stored(x, tag, objects::MANAGER_URL)?,
+            tag @ TAG_5F50_MANAGER_URL => stored(x, tag, objects::manager_url(x.domain.instance))?,
             tag @ TAG_9F7F_CPLC => stored(x, tag, objects::CPLC)?,
             _ => return Err(Sw::REFERENCED_DATA_NOT_FOUND),
         }
@@ -60,4 +78,52 @@ fn stored(x: &mut Exchange<'_, '_, '_, '_, '_>, tag: Tag, object: ObjectId) -> R
     let mut buffer = [0; 128];
     let value = x.cx.memory.read(object, 0, &mut buffer)?;
     x.reply.tlv(|w| w.put(tag, value))
+}
+
+/// What is known of the keys, as a template or without it.
+fn key_information(x: &mut Exchange<'_, '_, '_, '_, '_>, template: bool) -> Result<(), Sw> {
+    let mut told = [0; keys::TOLD_MAX];
+    let mut w = Writer::new(&mut told);
+    keys::for_each(x.cx.memory, x.domain.instance, |key| key.write(&mut w))?;
+    let told = w.finish().map_err(|_| Sw::NOT_ENOUGH_MEMORY)?;
+    if told.is_empty() && !template {
+        return Err(Sw::REFERENCED_DATA_NOT_FOUND);
+    }
+    if template { x.reply.tlv(|w| w.put(TAG_E0_KEY_INFORMATION, told)) } else { x.reply.push(told) }
+}
+
+/// `2F00 { 61 { 4F } }*`: names are told to authenticated hosts that may see the registry.
+fn applications(x: &mut Exchange<'_, '_, '_, '_, '_>) -> Result<(), Sw> {
+    if !x.session.is_open() || !x.domain.has(Privileges::GLOBAL_REGISTRY) {
+        return Err(Sw::SECURITY_STATUS);
+    }
+    let mut list = [0; 224];
+    let mut w = Writer::new(&mut list);
+    let mut after = None;
+    while let Some(record) = registry::next(x.cx.memory, after)? {
+        after = Some(record.instance);
+        w.nested(TAG_61_APPLICATION, |w| w.put(TAG_4F_AID, record.aid.as_bytes()));
+    }
+    // GET STATUS tells more than one answer holds.
+    let list = w.finish().map_err(|_| Sw::NOT_ENOUGH_MEMORY)?;
+    x.reply.tlv(|w| w.put(TAG_2F00_APPLICATIONS, list))
+}
+
+/// `FF21 { 81 applications, 82 free bytes of durable memory, 83 free bytes of volatile memory }`. (TS 102 226 8.2.1.7)
+fn resources(x: &mut Exchange<'_, '_, '_, '_, '_>) -> Result<(), Sw> {
+    let free = x.cx.memory.room().ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
+    let (mut count, mut after) = (0_u16, None);
+    while let Some(record) = registry::next(x.cx.memory, after)? {
+        after = Some(record.instance);
+        count = count.saturating_add(1);
+    }
+    let four = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_be_bytes();
+    let volatile = x.cx.scratch.len();
+    x.reply.tlv(|w| {
+        w.nested(TAG_FF21_RESOURCES, |w| {
+            w.put(Tag::new(0x81), &count.to_be_bytes());
+            w.put(Tag::new(0x82), &four(free));
+            w.put(Tag::new(0x83), &four(volatile));
+        });
+    })
 }

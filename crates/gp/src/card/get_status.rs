@@ -1,16 +1,20 @@
-//! GET STATUS in the TLV form, in pages. [GPC 11.4]
+//! GET STATUS in both forms of the answer, in pages. [GPC 11.4]
 
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::InstanceId;
 use huiwan_tlv::{Tag, Writer};
 
 use super::ModuleEntry;
+use super::domain::Domain;
+use super::extradite::is_at_or_below;
+use super::load_file;
 use super::manager::{CardManager, Done, Exchange};
 use super::registry::{self, Record};
 use crate::get_status::{
-    FIRST, NEXT, Scope, Search, TAG_4F_AID, TAG_9F70_LIFE_CYCLE, TAG_84_MODULE, TAG_C4_LOAD_FILE,
-    TAG_C5_PRIVILEGES, TAG_CC_DOMAIN, TAG_CE_VERSION, TAG_E3_ENTRY,
+    NEXT_BIT, Scope, Search, TAG_4F_AID, TAG_9F70_LIFE_CYCLE, TAG_84_MODULE, TAG_C4_LOAD_FILE,
+    TAG_C5_PRIVILEGES, TAG_CC_DOMAIN, TAG_CE_VERSION, TAG_E3_ENTRY, TLV_BIT,
 };
+use crate::life_cycle::ContactlessState;
 use crate::privileges::Privileges;
 use crate::scp03::max_response_data;
 
@@ -18,6 +22,25 @@ use crate::scp03::max_response_data;
 const LOADED: u8 = 0x01;
 /// Version told for native load files.
 const LOAD_FILE_VERSION: [u8; 2] = [0x01, 0x00];
+
+/// What is asked for, in which form.
+struct Question<'s> {
+    search: Search<'s>,
+    tlv: bool,
+    with_modules: bool,
+    room: usize,
+}
+
+/// One entry to tell.
+struct Told<'t> {
+    aid: &'t [u8],
+    state: &'t [u8],
+    privileges: Option<Privileges>,
+    load_file: Option<&'t [u8]>,
+    version: Option<[u8; 2]>,
+    modules: &'t [huiwan_apdu::Aid],
+    domain: &'t [u8],
+}
 
 impl CardManager<'_> {
     pub(super) fn get_status(
@@ -28,57 +51,91 @@ impl CardManager<'_> {
         let listing = core::mem::take(&mut x.progress.listing);
         let scope = Scope::from_byte(command.p1()).ok_or(Sw::WRONG_P1P2)?;
         let search = Search::parse(command.data()).ok().flatten().ok_or(Sw::WRONG_DATA)?;
-        let after = match command.p2() {
-            FIRST => None,
+        if command.p2() & !(NEXT_BIT | TLV_BIT) != 0 {
+            return Err(Sw::WRONG_P1P2);
+        }
+        let tlv = command.p2() & TLV_BIT != 0;
+        // The scopes leave the low bits free.
+        let this = scope.byte() | (command.p2() & TLV_BIT);
+        let after = match command.p2() & NEXT_BIT {
+            0 => None,
             // Only what was begun can go on; the issuer domain is one entry. [GPC 11.4.2.2]
-            NEXT if listing == scope.byte() => Some(x.progress.listed),
-            NEXT => return Err(Sw::CONDITIONS_NOT_SATISFIED),
-            _ => return Err(Sw::WRONG_P1P2),
+            _ if listing == this => Some(x.progress.listed),
+            _ => return Err(Sw::CONDITIONS_NOT_SATISFIED),
         };
         let room = x.session.level().map_or(256, max_response_data);
+        let with_modules = scope == Scope::LoadFilesAndModules;
+        let question = Question { search, tlv, with_modules, room };
         let more = match scope {
             Scope::Issuer => {
-                let aid = x.cx.aid;
-                if aid.starts_with(search.prefix) {
-                    let state = x.card.state.byte();
-                    x.reply.tlv(|w| {
-                        entry(w, &search, aid.as_bytes(), &[state], |w| {
-                            field(w, &search, TAG_C5_PRIVILEGES, &Privileges::ISSUER.bytes());
-                            field(w, &search, TAG_CC_DOMAIN, aid.as_bytes());
-                        });
-                    })?;
-                }
+                self.issuer(x, &question)?;
                 false
             }
-            Scope::Applications => self.applications(x, &search, after, room)?,
-            Scope::LoadFiles => self.load_files(x, &search, after, room, false)?,
-            Scope::LoadFilesAndModules => self.load_files(x, &search, after, room, true)?,
+            Scope::Applications => self.applications(x, &question, after)?,
+            Scope::LoadFiles | Scope::LoadFilesAndModules => {
+                let native = usize::try_from(self.modules.len()).unwrap_or_default();
+                // Native files count from 1, loaded ones have instance numbers above.
+                match after.filter(|&after| usize::from(after) > native) {
+                    None => {
+                        self.native_files(x, &question, after)? || self.loaded_files(x, &question, None)?
+                    }
+                    after => self.loaded_files(x, &question, after)?,
+                }
+            }
         };
         if x.reply.is_empty() {
             return Err(Sw::REFERENCED_DATA_NOT_FOUND);
         }
         if more {
-            x.progress.listing = scope.byte();
+            x.progress.listing = this;
         }
         Ok(Done::Reply(if more { Sw::MORE_ENTRIES } else { Sw::OK }))
+    }
+
+    fn issuer(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, question: &Question<'_>) -> Result<(), Sw> {
+        let aid = registry::issuer_aid(x.cx.memory, self.profile)?;
+        if !sees_all(&x.domain) || !aid.starts_with(question.search.prefix) {
+            return Ok(());
+        }
+        let told = Told {
+            aid: aid.as_bytes(),
+            state: &[x.card.state.byte()],
+            privileges: Some(self.issuer_privileges()),
+            load_file: None,
+            version: None,
+            modules: &[],
+            domain: aid.as_bytes(),
+        };
+        tell(x, question, &told).map(|_| ())
     }
 
     /// Tells applications behind `after`; whether there are more than fit.
     fn applications(
         &self,
         x: &mut Exchange<'_, '_, '_, '_, '_>,
-        search: &Search<'_>,
+        question: &Question<'_>,
         after: Option<u8>,
-        room: usize,
     ) -> Result<bool, Sw> {
         let mut at = after.map(InstanceId);
         while let Some(record) = registry::next(x.cx.memory, at)? {
             at = Some(record.instance);
-            if record.deleting || !record.aid.starts_with(search.prefix) {
+            let visible = sees_all(&x.domain)
+                || record.instance == x.domain.instance
+                || registry::is_below(x.cx.memory, &record, x.domain.instance)?;
+            if !visible || !record.aid.starts_with(question.search.prefix) {
                 continue;
             }
-            let domain = self.profile.issuer_aid;
-            if !tell(x, room, |w| application(w, search, &record, domain.as_bytes()))? {
+            let domain = x.cx.directory.entry(x.cx.memory, record.domain)?.aid;
+            let told = Told {
+                aid: record.aid.as_bytes(),
+                state: &state_of(x, &record)?,
+                privileges: Some(record.privileges),
+                load_file: Some(record.load_file.as_bytes()),
+                version: None,
+                modules: &[],
+                domain: domain.as_bytes(),
+            };
+            if !tell(x, question, &told)? {
                 return Ok(true);
             }
             x.progress.listed = record.instance.0;
@@ -86,83 +143,151 @@ impl CardManager<'_> {
         Ok(false)
     }
 
-    /// Tells load files behind the one with number `after` (from 1); whether there are more than fit.
-    fn load_files(
+    /// Tells native load files behind the one with number `after` (from 1); whether there are more than fit.
+    fn native_files(
         &self,
         x: &mut Exchange<'_, '_, '_, '_, '_>,
-        search: &Search<'_>,
+        question: &Question<'_>,
         after: Option<u8>,
-        room: usize,
-        with_modules: bool,
     ) -> Result<bool, Sw> {
-        let behind = usize::from(after.unwrap_or(0));
-        for (number, module) in (1_u8..).zip(self.modules).skip(behind) {
+        if !sees_all(&x.domain) {
+            return Ok(false);
+        }
+        let domain = registry::issuer_aid(x.cx.memory, self.profile)?;
+        for (number, module) in (1_u8..).zip(self.modules).skip(usize::from(after.unwrap_or(0))) {
             let same = |other: &&ModuleEntry| other.load_file == module.load_file;
             let first = self.modules.iter().find(same);
-            if first != Some(module) || !module.load_file.starts_with(search.prefix) {
+            if first != Some(module) || !module.load_file.starts_with(question.search.prefix) {
                 continue;
             }
-            let domain = self.profile.issuer_aid;
-            let told = tell(x, room, |w| {
-                entry(w, search, module.load_file.as_bytes(), &[LOADED], |w| {
-                    field(w, search, TAG_CE_VERSION, &LOAD_FILE_VERSION);
-                    if with_modules {
-                        for module in self.modules.iter().filter(same) {
-                            field(w, search, TAG_84_MODULE, module.module.as_bytes());
-                        }
-                    }
-                    field(w, search, TAG_CC_DOMAIN, domain.as_bytes());
-                });
-            })?;
-            if !told {
+            let modules: heapless::Vec<huiwan_apdu::Aid, { load_file::MODULES_MAX }> = self
+                .modules
+                .iter()
+                .filter(same)
+                .map(|module| module.module)
+                .take(load_file::MODULES_MAX)
+                .collect();
+            let told = Told {
+                aid: module.load_file.as_bytes(),
+                state: &[LOADED],
+                privileges: None,
+                load_file: None,
+                version: Some(LOAD_FILE_VERSION),
+                modules: &modules,
+                domain: domain.as_bytes(),
+            };
+            if !tell(x, question, &told)? {
                 return Ok(true);
             }
             x.progress.listed = number;
         }
         Ok(false)
     }
+
+    /// Tells loaded files behind `after`; whether there are more than fit.
+    fn loaded_files(
+        &self,
+        x: &mut Exchange<'_, '_, '_, '_, '_>,
+        question: &Question<'_>,
+        after: Option<u8>,
+    ) -> Result<bool, Sw> {
+        let mut at = after.map(InstanceId);
+        while let Some((number, file)) = load_file::next(x.cx.memory, at)? {
+            at = Some(number);
+            let visible = sees_all(&x.domain) || is_at_or_below(x.cx.memory, file.domain, x.domain.instance)?;
+            if !visible || !file.aid.starts_with(question.search.prefix) {
+                continue;
+            }
+            let domain = x.cx.directory.entry(x.cx.memory, file.domain)?.aid;
+            let told = Told {
+                aid: file.aid.as_bytes(),
+                state: &[LOADED],
+                privileges: None,
+                load_file: None,
+                version: Some(file.version),
+                modules: &file.modules,
+                domain: domain.as_bytes(),
+            };
+            if !tell(x, question, &told)? {
+                return Ok(true);
+            }
+            x.progress.listed = number.0;
+        }
+        Ok(false)
+    }
+}
+
+/// The issuer domain and those with Global Registry see everything; others themselves and what is associated with them.
+fn sees_all(domain: &Domain) -> bool {
+    domain.has(Privileges::GLOBAL_REGISTRY)
+}
+
+/// Life cycle and contactless state; what a domain above locks is locked.
+fn state_of(x: &mut Exchange<'_, '_, '_, '_, '_>, record: &Record) -> Result<[u8; 2], Sw> {
+    if !record.state.is_locked() && registry::locked_by_domain(x.cx.memory, record)? {
+        let contactless = match record.contactless {
+            ContactlessState::Activated => ContactlessState::Deactivated,
+            other => other,
+        };
+        return Ok([record.state.locked().byte(), contactless.byte()]);
+    }
+    Ok([record.state.byte(), record.contactless.byte()])
 }
 
 /// Tells one more entry; `false` if it goes over the room of one answer and has to wait for the next.
-fn tell(
-    x: &mut Exchange<'_, '_, '_, '_, '_>,
-    room: usize,
-    write: impl FnOnce(&mut Writer<'_>),
-) -> Result<bool, Sw> {
+fn tell(x: &mut Exchange<'_, '_, '_, '_, '_>, question: &Question<'_>, told: &Told<'_>) -> Result<bool, Sw> {
     let before = x.reply.len();
-    if x.reply.tlv(write).is_ok() && x.reply.len() <= room {
+    let written =
+        if question.tlv { x.reply.tlv(|w| entry(w, question, told)) } else { old_entry(x, question, told) };
+    if written.is_ok() && x.reply.len() <= question.room {
         return Ok(true);
     }
     x.reply.truncate(before);
     if before == 0 { Err(Sw::NOT_ENOUGH_MEMORY) } else { Ok(false) }
 }
 
-fn application(w: &mut Writer<'_>, search: &Search<'_>, record: &Record, domain: &[u8]) {
-    let state = [record.state.byte(), record.contactless.byte()];
-    entry(w, search, record.aid.as_bytes(), &state, |w| {
-        field(w, search, TAG_C5_PRIVILEGES, &record.privileges.bytes());
-        field(w, search, TAG_C4_LOAD_FILE, record.load_file.as_bytes());
-        field(w, search, TAG_CC_DOMAIN, domain);
-    });
-}
-
-/// An entry: AID and life cycle, then the rest.
-fn entry(
-    w: &mut Writer<'_>,
-    search: &Search<'_>,
-    aid: &[u8],
-    state: &[u8],
-    rest: impl FnOnce(&mut Writer<'_>),
-) {
+fn entry(w: &mut Writer<'_>, question: &Question<'_>, told: &Told<'_>) {
+    let field = |w: &mut Writer<'_>, tag: Tag, value: &[u8]| {
+        if question.search.wants(tag) {
+            w.put(tag, value);
+        }
+    };
     w.nested(TAG_E3_ENTRY, |w| {
-        field(w, search, TAG_4F_AID, aid);
-        field(w, search, TAG_9F70_LIFE_CYCLE, state);
-        rest(w);
+        field(w, TAG_4F_AID, told.aid);
+        field(w, TAG_9F70_LIFE_CYCLE, told.state);
+        if let Some(privileges) = told.privileges {
+            field(w, TAG_C5_PRIVILEGES, &privileges.bytes());
+        }
+        if let Some(load_file) = told.load_file {
+            field(w, TAG_C4_LOAD_FILE, load_file);
+        }
+        if let Some(version) = told.version {
+            field(w, TAG_CE_VERSION, &version);
+        }
+        if question.with_modules {
+            told.modules.iter().for_each(|module| field(w, TAG_84_MODULE, module.as_bytes()));
+        }
+        field(w, TAG_CC_DOMAIN, told.domain);
     });
 }
 
-fn field(w: &mut Writer<'_>, search: &Search<'_>, tag: Tag, value: &[u8]) {
-    if search.wants(tag) {
-        w.put(tag, value);
+/// The old form: LV AID ‖ life cycle ‖ first byte of the privileges [‖ number of modules ‖ { LV module }*]. [GPC 11.4.3.1]
+fn old_entry(
+    x: &mut Exchange<'_, '_, '_, '_, '_>,
+    question: &Question<'_>,
+    told: &Told<'_>,
+) -> Result<(), Sw> {
+    let len = |bytes: &[u8]| u8::try_from(bytes.len()).map_err(|_| Sw::UNKNOWN);
+    x.reply.push(&[len(told.aid)?])?;
+    x.reply.push(told.aid)?;
+    let [privileges, ..] = told.privileges.unwrap_or_default().bytes();
+    x.reply.push(&[told.state.first().copied().unwrap_or_default(), privileges])?;
+    if question.with_modules {
+        x.reply.push(&[u8::try_from(told.modules.len()).map_err(|_| Sw::UNKNOWN)?])?;
+        for module in told.modules {
+            x.reply.push(&[len(module.as_bytes())?])?;
+            x.reply.push(module.as_bytes())?;
+        }
     }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::MemoryError;
 
+use super::domain::Domain;
 use super::keys::{self, KeySet};
 use super::manager::{CardManager, Done, Exchange};
 use super::{objects, registry};
@@ -18,8 +19,7 @@ impl CardManager<'_> {
     ) -> Result<Done, Sw> {
         // Whatever happens now, the former session is over.
         x.session.end();
-        x.progress.listing = 0;
-        x.progress.end_personalisation();
+        x.progress.end_session();
         if x.card.state == CardState::Terminated {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
@@ -28,12 +28,13 @@ impl CardManager<'_> {
         }
         let host_challenge =
             <&[u8; CHALLENGE_LEN]>::try_from(command.data()).map_err(|_| Sw::WRONG_LENGTH)?;
+        let owner = key_owner(x)?;
+        let memory = &mut *x.cx.memory;
         let version = match command.p1() {
-            0 => x.card.default_key_version,
+            0 => owner.default_key_version(&x.card),
             version => version,
         };
-        let memory = &mut *x.cx.memory;
-        let keys = KeySet::read(memory, version)?
+        let keys = KeySet::read(memory, owner.instance, version)?
             .and_then(|set| set.scp03())
             .ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
         let mut key_diversification = [0; KEY_DIVERSIFICATION_LEN];
@@ -47,9 +48,10 @@ impl CardManager<'_> {
             None => x.cx.aid,
         };
         // A failing random source changes nothing, so it is asked before the counter is spent.
-        let options = self.profile.scp03;
+        let options = owner.supplementary.map_or(self.profile.scp03, |(_, settings)| settings.scp03);
         let random = if options.pseudo_random() { None } else { Some(x.cx.random_bytes()?) };
-        let counter = keys::raise_counter(x.cx.memory, version)?;
+        let counter = keys::raise_counter(x.cx.memory, owner.instance, version)?;
+        x.progress.key_owner = owner.instance.0;
         let card_challenge = match random {
             Some(random) => random,
             None => {
@@ -72,4 +74,18 @@ impl CardManager<'_> {
         x.reply.push(bytes.get(..len).ok_or(Sw::UNKNOWN)?)?;
         Ok(Done::OK)
     }
+}
+
+/// The domain whose keys serve a channel: this one, or while it has none the nearest above that has. [GPC 7.2]
+fn key_owner(x: &mut Exchange<'_, '_, '_, '_, '_>) -> Result<Domain, Sw> {
+    let mut owner = x.domain.clone();
+    while let Some((record, _)) = &owner.supplementary {
+        let above = record.domain;
+        if keys::next_version(x.cx.memory, owner.instance, None)?.is_some() {
+            break;
+        }
+        let entry = x.cx.directory.entry(x.cx.memory, above)?;
+        owner = Domain::read(x.cx.memory, above, entry.aid, owner.privileges)?;
+    }
+    Ok(owner)
 }

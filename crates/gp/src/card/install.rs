@@ -1,24 +1,38 @@
-//! INSTALL [for install], [for make selectable], [for personalization]. [GPC 11.5]
+//! INSTALL in all its forms; here [for install], [for make selectable], [for personalization]. [GPC 11.5]
 //!
 //! The instance writes its own objects first; the registry entry is the commit. A cut before it leaves objects without an entry,
 //! which the next power-on or the next installation under that number deletes.
 
 use huiwan_apdu::{Aid, Command, Sw};
-use huiwan_card::{Forward, InstanceId};
+use huiwan_card::{Batch, Forward, InstanceId, Memory};
 
-use super::ModuleEntry;
+use super::content::Signed;
+use super::load_file::{self, ENTRY_MAX, LoadFile};
 use super::manager::{CardManager, Done, Exchange};
-use super::registry::{self, Record};
-use crate::install::{FOR_INSTALL, FOR_MAKE_SELECTABLE, FOR_PERSONALIZATION, Fields, Parameters};
+use super::registry::{self, RECORD_MAX, Record};
+use super::{ModuleEntry, load, objects};
+use crate::capability::Capabilities;
+use crate::install::{
+    COMBINED, COMBINED_FIRST, COMBINED_LAST, DomainParameters, FOR_EXTRADITION, FOR_INSTALL, FOR_LOAD,
+    FOR_MAKE_SELECTABLE, FOR_PERSONALIZATION, FOR_REGISTRY_UPDATE, Fields, Parameters, before_token,
+};
 use crate::life_cycle::ApplicationState;
 use crate::privileges::Privileges;
+use crate::scp03::{self, Options};
 
 /// FOR_INSTALL and FOR_MAKE_SELECTABLE in one command.
 const FOR_BOTH: u8 = FOR_INSTALL | FOR_MAKE_SELECTABLE;
 
-/// What an application may be given: default selected, contactless activation of others or of itself. Security domain and the
-/// management privileges are the issuer domain's.
-const GRANTABLE: Privileges = Privileges::from_array([0x04, 0x00, 0x30]);
+/// Key sizes in the capability data: 128, 192 and 256 bits.
+const AES_ALL_SIZES: u8 = 0x07;
+
+/// What an application may be given: default selected, contactless activation of others or of itself, and that the card can be
+/// locked and terminated by it.
+const GRANTABLE: Privileges = Privileges::from_array([0x1C, 0x00, 0x30]);
+/// What a security domain may be given besides: authorized management, global delete, lock and registry.
+const GRANTABLE_TO_DOMAINS: Privileges = Privileges::from_array([0x80, 0x5C, 0x00]);
+/// And with content management: DAP verification, mandated too, delegated management, ciphered load files.
+const GRANTABLE_WITH_CONTENT: Privileges = Privileges::from_array([0xE1, 0x00, 0x40]);
 
 impl CardManager<'_> {
     pub(super) fn install(
@@ -26,32 +40,49 @@ impl CardManager<'_> {
         x: &mut Exchange<'_, '_, '_, '_, '_>,
         command: &Command<'_>,
     ) -> Result<Done, Sw> {
-        if command.p2() != 0 {
-            return Err(Sw::WRONG_P1P2);
+        let (p1, p2) = (command.p1(), command.p2());
+        let content = self.content.ok_or(Sw::WRONG_P1P2);
+        match (p1, p2) {
+            (FOR_LOAD, 0) | (COMBINED, COMBINED_FIRST) => {
+                permitted(x, FOR_LOAD)?;
+                return (content?.for_load)(self, x, command);
+            }
+            (FOR_PERSONALIZATION, 0) => {
+                permitted(x, FOR_PERSONALIZATION)?;
+                let fields = Fields::parse(command.data()).map_err(|_| Sw::WRONG_DATA)?;
+                return for_personalization(x, &fields);
+            }
+            (COMBINED, COMBINED_LAST) if x.progress.combined == load::CHECKED => permitted(x, FOR_BOTH)?,
+            (COMBINED, COMBINED_LAST) => return Err(Sw::CONDITIONS_NOT_SATISFIED),
+            (FOR_INSTALL | FOR_MAKE_SELECTABLE | FOR_BOTH | FOR_EXTRADITION | FOR_REGISTRY_UPDATE, 0) => {
+                permitted(x, p1)?;
+            }
+            _ => return Err(Sw::WRONG_P1P2),
         }
         let fields = Fields::parse(command.data()).map_err(|_| Sw::WRONG_DATA)?;
-        // The issuer domain needs no token, and one that nobody checks is not accepted.
-        if !fields.token.is_empty() {
-            return Err(Sw::WRONG_DATA);
-        }
-        match command.p1() {
-            FOR_INSTALL | FOR_BOTH => self.for_install(x, &fields),
-            FOR_MAKE_SELECTABLE => for_make_selectable(x, &fields),
-            FOR_PERSONALIZATION => for_personalization(x, &fields),
-            _ => Err(Sw::WRONG_P1P2),
+        let data = before_token(p1, p2, command.data()).map_err(|_| Sw::WRONG_DATA)?;
+        let signed = Signed { data, token: fields.token };
+        match p1 {
+            FOR_EXTRADITION => self.for_extradition(x, command, &fields, signed),
+            FOR_REGISTRY_UPDATE => self.for_registry_update(x, command, &fields, signed),
+            _ => {
+                self.authorise(x, command, signed)?;
+                if p1 == FOR_MAKE_SELECTABLE {
+                    self.for_make_selectable(x, &fields)
+                } else {
+                    self.for_install(x, &fields)
+                }
+            }
         }
     }
 
     fn for_install(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, fields: &Fields<'_>) -> Result<Done, Sw> {
-        let request = self.checked(fields)?;
-        let memory = &mut *x.cx.memory;
-        // One AID names one registry entry; load files are entries too, and DELETE goes by the AID alone. [GPC 6.4.1.1]
-        let taken = request.aid == self.profile.issuer_aid
-            || self.modules.iter().any(|module| module.load_file == request.aid)
-            || registry::by_aid(memory, request.aid.as_bytes())?.is_some();
-        if taken {
+        let pending = load::pending(x)?;
+        let request = self.checked(x.cx.memory, fields, pending.as_ref())?;
+        if self.is_taken(x.cx.memory, &request.aid)? {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
+        let memory = &mut *x.cx.memory;
         let (mut free, mut after) = (1_u8, None);
         while let Some(record) = registry::next(memory, after)? {
             if record.privileges.contains(Privileges::DEFAULT_SELECTED)
@@ -79,6 +110,15 @@ impl CardManager<'_> {
         Ok(Done::Forward(Forward::Install { module: request.module.id, instance, aid: request.aid, len }))
     }
 
+    /// Whether the AID names something already: one AID, one registry entry; load files are entries too, and DELETE goes by the AID
+    /// alone. [GPC 6.4.1.1]
+    pub(super) fn is_taken(&self, memory: &mut dyn Memory, aid: &Aid) -> Result<bool, Sw> {
+        Ok(*aid == registry::issuer_aid(memory, self.profile)?
+            || self.is_native(aid.as_bytes())
+            || registry::by_aid(memory, aid.as_bytes())?.is_some()
+            || load_file::by_aid(memory, aid.as_bytes())?.is_some())
+    }
+
     /// The application installed itself, or refused.
     pub(super) fn installed(
         &self,
@@ -92,18 +132,24 @@ impl CardManager<'_> {
             return Err(result);
         }
         let fields = Fields::parse(command.data()).map_err(|_| Sw::WRONG_DATA)?;
-        let request = self.checked(&fields)?;
+        let pending = load::pending(x)?;
+        let request = self.checked(x.cx.memory, &fields, pending.as_ref())?;
         let selectable = command.p1() & FOR_MAKE_SELECTABLE != 0;
         let contactless = request.parameters.contactless.unwrap_or(self.profile.contactless);
         let label = request.parameters.label.unwrap_or_default();
+        let state = match (selectable, request.personalised()?) {
+            (false, _) => ApplicationState::INSTALLED,
+            (true, false) => ApplicationState::SELECTABLE,
+            (true, true) => ApplicationState::PERSONALIZED,
+        };
         let record = Record {
             instance,
-            deleting: false,
-            state: if selectable { ApplicationState::SELECTABLE } else { ApplicationState::INSTALLED },
+            locks_associated: false,
+            state,
             contactless,
             initial_contactless: contactless,
             module: request.module.id,
-            domain: InstanceId::ISSUER,
+            domain: x.domain.instance,
             privileges: request.privileges,
             priority: request.parameters.priority,
             aid: request.aid,
@@ -111,18 +157,28 @@ impl CardManager<'_> {
             module_aid: request.module.module,
             label: heapless::Vec::from_slice(label).map_err(|_| Sw::WRONG_DATA)?,
         };
-        record.commit(x.cx.memory)?;
-        x.reply.push(&[0x00])?;
-        Ok(Done::OK)
+        let mut buffer = [0; RECORD_MAX + ENTRY_MAX + 64];
+        let mut batch = Batch::new(&mut buffer);
+        record.put(&mut batch);
+        if let Some(file) = pending {
+            load::put_pending(x, &file, &mut batch);
+        }
+        let counter = self.confirm(x, &mut batch)?;
+        x.cx.commit(&batch)?;
+        load::end(x.progress);
+        self.receipt(x, counter, &[record.load_file.as_bytes(), record.aid.as_bytes()])
     }
 
-    fn checked<'f>(&self, fields: &Fields<'f>) -> Result<Request<'f>, Sw> {
-        let named = |module: &&ModuleEntry| {
-            module.load_file.as_bytes() == fields.load_file && module.module.as_bytes() == fields.module
-        };
-        let module = *self.modules.iter().find(named).ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
+    fn checked<'f>(
+        &self,
+        memory: &mut dyn Memory,
+        fields: &Fields<'f>,
+        pending: Option<&LoadFile>,
+    ) -> Result<Request<'f>, Sw> {
+        let module = self.module(memory, fields.load_file, fields.module, pending)?;
         let privileges = Privileges::parse(fields.privileges).ok_or(Sw::WRONG_DATA)?;
-        if !GRANTABLE.contains(privileges) {
+        let is_domain = module.id == self.profile.manager;
+        if !self.may_grant(privileges, is_domain) {
             return Err(Sw::WRONG_DATA);
         }
         let parameters = Parameters::parse(fields.parameters).map_err(|_| Sw::WRONG_DATA)?;
@@ -132,39 +188,112 @@ impl CardManager<'_> {
         }
         Ok(Request {
             module,
+            is_domain,
             aid: Aid::new(fields.instance).map_err(|_| Sw::WRONG_DATA)?,
             privileges,
             parameters,
         })
+    }
+
+    /// What the card can do, as GET DATA tells it.
+    pub(super) fn capabilities(&self, scp03: Options) -> Capabilities {
+        let domain = if self.modules.iter().any(|module| module.id == self.profile.manager) {
+            self.grantable(true)
+        } else {
+            Privileges::NONE
+        };
+        let secure_channel = [scp03::SCP, scp03.byte(), AES_ALL_SIZES];
+        let mut told = Capabilities::new(secure_channel, domain, self.grantable(false));
+        if self.content.is_some() {
+            let public = if self.public_keys().is_some() { Capabilities::RSA } else { 0 };
+            told.load = true;
+            told.signatures = Capabilities::SYMMETRIC | public;
+            told.receipts = Capabilities::SYMMETRIC;
+        }
+        told
+    }
+
+    fn grantable(&self, is_domain: bool) -> Privileges {
+        match (is_domain, self.content) {
+            (false, _) => GRANTABLE,
+            (true, None) => GRANTABLE.with(GRANTABLE_TO_DOMAINS),
+            (true, Some(_)) => GRANTABLE.with(GRANTABLE_TO_DOMAINS).with(GRANTABLE_WITH_CONTENT),
+        }
+    }
+
+    /// Whether this card can keep what the privileges promise. A security domain is what the module says, and only that.
+    pub(super) fn may_grant(&self, privileges: Privileges, is_domain: bool) -> bool {
+        self.grantable(is_domain).contains(privileges)
+            && privileges.is_consistent()
+            && privileges.contains(Privileges::SECURITY_DOMAIN) == is_domain
+    }
+
+    fn for_make_selectable(
+        &self,
+        x: &mut Exchange<'_, '_, '_, '_, '_>,
+        fields: &Fields<'_>,
+    ) -> Result<Done, Sw> {
+        let mut record =
+            registry::by_aid(x.cx.memory, fields.instance)?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
+        if !registry::is_below(x.cx.memory, &record, x.domain.instance)?
+            || record.state != ApplicationState::INSTALLED
+        {
+            return Err(Sw::CONDITIONS_NOT_SATISFIED);
+        }
+        record.state = ApplicationState::SELECTABLE;
+        // The last form may add privileges, too. [GPC 11.5.2.3.3]
+        let added = Privileges::parse(fields.privileges).unwrap_or_default();
+        if added != Privileges::NONE && added != record.privileges {
+            return Err(Sw::WRONG_DATA);
+        }
+        let mut buffer = [0; RECORD_MAX + 32];
+        let mut batch = Batch::new(&mut buffer);
+        record.put(&mut batch);
+        let counter = self.confirm(x, &mut batch)?;
+        x.cx.commit(&batch)?;
+        self.receipt(x, counter, &[record.load_file.as_bytes(), record.aid.as_bytes()])
     }
 }
 
 /// The fields of INSTALL [for install], checked.
 struct Request<'f> {
     module: ModuleEntry,
+    is_domain: bool,
     aid: Aid,
     privileges: Privileges,
     parameters: Parameters<'f>,
 }
 
-fn for_make_selectable(x: &mut Exchange<'_, '_, '_, '_, '_>, fields: &Fields<'_>) -> Result<Done, Sw> {
-    let mut record = registry::by_aid(x.cx.memory, fields.instance)?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
-    if record.state != ApplicationState::INSTALLED {
-        return Err(Sw::CONDITIONS_NOT_SATISFIED);
+impl Request<'_> {
+    /// A security domain that needs no personalisation, by its parameters.
+    fn personalised(&self) -> Result<bool, Sw> {
+        if !self.is_domain {
+            return Ok(false);
+        }
+        let parameters = DomainParameters::parse(self.parameters.application).map_err(|_| Sw::WRONG_DATA)?;
+        Ok(parameters.personalised)
     }
-    record.state = ApplicationState::SELECTABLE;
-    record.commit(x.cx.memory)?;
-    x.reply.push(&[0x00])?;
-    Ok(Done::OK)
+}
+
+/// Registry update may have taken the function from the domain.
+fn permitted(x: &Exchange<'_, '_, '_, '_, '_>, function: u8) -> Result<(), Sw> {
+    if x.domain.is_restricted(function) { Err(Sw::CONDITIONS_NOT_SATISFIED) } else { Ok(()) }
 }
 
 fn for_personalization(x: &mut Exchange<'_, '_, '_, '_, '_>, fields: &Fields<'_>) -> Result<Done, Sw> {
     let record = registry::by_aid(x.cx.memory, fields.instance)?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
-    if record.state.is_locked() {
+    // Only the domain an application is associated with personalises it. [GPC 7.3.3]
+    let locked = record.state.is_locked() || registry::locked_by_domain(x.cx.memory, &record)?;
+    if locked || record.domain != x.domain.instance {
         return Err(Sw::CONDITIONS_NOT_SATISFIED);
     }
     x.progress.end_personalisation();
     x.progress.target = record.instance.0;
     x.reply.push(&[0x00])?;
     Ok(Done::OK)
+}
+
+/// Where the entry of a load file stays while a combined sequence has not ended.
+pub(super) const fn pending_object(file: InstanceId) -> huiwan_card::ObjectId {
+    huiwan_card::ObjectId::new(file, objects::PENDING_ENTRY)
 }

@@ -1,33 +1,55 @@
-//! The card manager: the commands of the issuer security domain, behind its secure channel. [GPC 11]
+//! The card manager: the commands of a security domain, the issuer's or a supplementary one, behind its secure channel. [GPC 11]
 
 use huiwan_apdu::{Command, Ins, Sw};
-use huiwan_card::{Action, Context, Forward, InstanceId, Module, ResponseWriter, SecureChannel};
+use huiwan_card::{Action, Batch, Context, Forward, InstanceId, Module, ResponseWriter, SecureChannel};
+use huiwan_crypto::BlockKey;
 use zeroize::Zeroizing;
 
+use super::content::Content;
+use super::domain::{Domain, Settings};
+use super::keys::KeySet;
 use super::registry::{self, Card};
 use super::secure_channel::{SESSION_LEN, Session};
-use super::{CardProfile, ModuleEntry};
+use super::{CardProfile, ModuleEntry, pieces};
+use crate::install::DomainParameters;
 use crate::life_cycle::CardState;
+use crate::privileges::Privileges;
 use crate::scp03::c_mac;
-use crate::{delete, get_status, host, initialize_update, install, put_key, set_status, store_data};
+use crate::{
+    delete, get_data, get_status, host, initialize_update, install, load, put_key, set_status, store_data,
+};
 
 /// Bytes the card manager needs in a volatile slot.
 pub const SLOT_LEN: usize = SESSION_LEN + Progress::LEN;
 /// Bytes of plain command data at most: the card manager takes short commands.
 const DATA_MAX: usize = 255;
+/// P1 of INSTALL, DELETE and PUT KEY: the rest of the data comes with the next command. [GPC 11.1.5]
+const MORE: u8 = 0x80;
+/// Bytes of the data of a chain of commands, together.
+const CHAIN_MAX: usize = 512;
 
-/// The module of the issuer security domain.
+/// The module of the security domains.
 #[derive(Debug, Clone, Copy)]
 pub struct CardManager<'a> {
     pub(super) profile: &'a CardProfile,
     pub(super) modules: &'a [ModuleEntry],
+    pub(super) content: Option<Content<'a>>,
 }
 
 impl<'a> CardManager<'a> {
-    /// A card manager that installs applications from these modules.
+    /// A card manager that installs applications from these modules. [`ModuleEntry::security_domain`] among them lets it install
+    /// supplementary security domains.
     #[must_use]
     pub const fn new(profile: &'a CardProfile, modules: &'a [ModuleEntry]) -> Self {
-        Self { profile, modules }
+        Self { profile, modules, content: None }
+    }
+
+    /// What the issuer domain may do.
+    pub(super) fn issuer_privileges(&self) -> Privileges {
+        match self.content {
+            None => Privileges::ISSUER,
+            Some(_) => Privileges::ISSUER.with(Privileges::CONTENT),
+        }
     }
 }
 
@@ -46,16 +68,42 @@ pub(super) struct Progress {
     /// GET STATUS: the scope that has more entries, and the last one told.
     pub(super) listing: u8,
     pub(super) listed: u8,
-    /// While an INSTALL command is under way: the number given to the instance.
+    /// While an INSTALL or DELETE command is under way: the number given to the instance, how many have been told to go.
     pub(super) instance: u8,
+    /// The domain whose keys serve the session: the one selected, or one above it while it has none.
+    pub(super) key_owner: u8,
+    /// The instruction of a chain of commands under way, or 0.
+    pub(super) chain: u8,
+    /// The load file that is being loaded, or 0; the next block number of LOAD; the step of a combined INSTALL.
+    pub(super) loading: u8,
+    pub(super) load_block: u16,
+    pub(super) combined: u8,
 }
 
 impl Progress {
-    const LEN: usize = 10;
+    const LEN: usize = 16;
 
     fn load(slot: &[u8]) -> Self {
-        let Some(&[target, block, pieces, l1, l2, a1, a2, listing, listed, instance]) =
-            slot.get(SESSION_LEN..).and_then(|rest| rest.first_chunk::<{ Self::LEN }>())
+        let Some(
+            &[
+                target,
+                block,
+                pieces,
+                l1,
+                l2,
+                a1,
+                a2,
+                listing,
+                listed,
+                instance,
+                key_owner,
+                chain,
+                loading,
+                b1,
+                b2,
+                combined,
+            ],
+        ) = slot.get(SESSION_LEN..).and_then(|rest| rest.first_chunk::<{ Self::LEN }>())
         else {
             return Self::default();
         };
@@ -68,14 +116,36 @@ impl Progress {
             listing,
             listed,
             instance,
+            key_owner,
+            chain,
+            loading,
+            load_block: u16::from_be_bytes([b1, b2]),
+            combined,
         }
     }
 
     fn store(&self, slot: &mut [u8]) {
         let [l1, l2] = self.piece_len.to_be_bytes();
         let [a1, a2] = self.at.to_be_bytes();
-        let bytes =
-            [self.target, self.block, self.pieces, l1, l2, a1, a2, self.listing, self.listed, self.instance];
+        let [b1, b2] = self.load_block.to_be_bytes();
+        let bytes = [
+            self.target,
+            self.block,
+            self.pieces,
+            l1,
+            l2,
+            a1,
+            a2,
+            self.listing,
+            self.listed,
+            self.instance,
+            self.key_owner,
+            self.chain,
+            self.loading,
+            b1,
+            b2,
+            self.combined,
+        ];
         if let Some(place) = slot.get_mut(SESSION_LEN..).and_then(|rest| rest.first_chunk_mut()) {
             *place = bytes;
         }
@@ -84,6 +154,12 @@ impl Progress {
     /// A STORE DATA sequence ends, complete or not.
     pub(super) fn end_personalisation(&mut self) {
         (self.target, self.block, self.pieces, self.piece_len, self.at) = (0, 0, 0, 0, 0);
+    }
+
+    /// Whatever was under way in the former session is given up.
+    pub(super) fn end_session(&mut self) {
+        self.end_personalisation();
+        (self.listing, self.chain, self.loading, self.load_block, self.combined) = (0, 0, 0, 0, 0);
     }
 }
 
@@ -108,7 +184,25 @@ pub(super) struct Exchange<'c, 'x, 'a, 'r, 'b> {
     pub(super) progress: &'a mut Progress,
     pub(super) reply: &'r mut ResponseWriter<'b>,
     pub(super) card: Card,
+    pub(super) domain: Domain,
+    /// The command came in pieces.
+    pub(super) chained: bool,
 }
+
+impl Exchange<'_, '_, '_, '_, '_> {
+    /// Decrypts sensitive data in place under the data encryption key of the session. [GPC 10.8, AmdD 6.2.8]
+    pub(super) fn decrypt_sensitive(&mut self, data: &mut [u8]) -> Result<(), Sw> {
+        let owner = InstanceId(self.progress.key_owner);
+        let keys = KeySet::read(self.cx.memory, owner, self.session.key_version())?
+            .and_then(|set| set.scp03())
+            .ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
+        keys.dek().decrypt_cbc(&[0; 16], data).map_err(|_| Sw::WRONG_DATA)
+    }
+}
+
+/// A command's body.
+pub(super) type Handler =
+    for<'m> fn(&CardManager<'m>, &mut Exchange<'_, '_, '_, '_, '_>, &Command<'_>) -> Result<Done, Sw>;
 
 impl CardManager<'_> {
     /// Runs `handle` on the plain command with the session out of its slot, then protects the answer.
@@ -122,8 +216,16 @@ impl CardManager<'_> {
         let mut session = Session::load(cx.volatile);
         let mut progress = Progress::load(cx.volatile);
         let done = Card::read(cx.memory).and_then(|card| {
-            let mut exchange =
-                Exchange { cx, session: &mut session, progress: &mut progress, reply: &mut *reply, card };
+            let domain = Domain::read(cx.memory, cx.instance, cx.aid, self.issuer_privileges())?;
+            let mut exchange = Exchange {
+                cx,
+                session: &mut session,
+                progress: &mut progress,
+                reply: &mut *reply,
+                card,
+                domain,
+                chained: false,
+            };
             match result {
                 None => self.first(&mut exchange, command),
                 Some(result) => self.again(&mut exchange, command, result),
@@ -163,8 +265,15 @@ impl CardManager<'_> {
         if plain.ins() != get_status::INS {
             x.progress.listing = 0;
         }
+        self.end_load_before(x, &plain)?;
         let interindustry = command.cla() & 0x80 == 0;
-        if plain.ins() == Ins::GET_DATA.value() && (proprietary || interindustry) {
+        let reading = matches!(plain.ins(), get_data::INS | get_data::INS_ODD);
+        let chain = core::mem::take(&mut x.progress.chain);
+        if chain != 0 && plain.ins() != chain {
+            x.progress.end_personalisation();
+            return Err(Sw::CONDITIONS_NOT_SATISFIED);
+        }
+        if reading && (proprietary || interindustry) {
             return self.get_data(x, &plain);
         }
         match plain.cla() {
@@ -174,15 +283,10 @@ impl CardManager<'_> {
             0x90..=0x9F | 0xD0..=0xDF => return Err(Sw::CHAINING_NOT_SUPPORTED),
             _ => return Err(Sw::CLA_NOT_SUPPORTED),
         }
-        type Handler<'m> =
-            fn(&CardManager<'m>, &mut Exchange<'_, '_, '_, '_, '_>, &Command<'_>) -> Result<Done, Sw>;
-        let (handler, when_locked): (Handler<'_>, bool) = match plain.ins() {
-            get_status::INS => (Self::get_status, true),
-            set_status::INS => (Self::set_status, true),
-            install::INS => (Self::install, false),
-            store_data::INS => (Self::store_data, false),
-            put_key::INS => (Self::put_key, false),
-            delete::INS => (Self::delete, false),
+        let when_locked = match plain.ins() {
+            get_status::INS | set_status::INS => true,
+            install::INS | store_data::INS | put_key::INS | delete::INS => false,
+            load::INS if self.content.is_some() => false,
             _ => return Err(Sw::INS_NOT_SUPPORTED),
         };
         if x.card.state == CardState::Terminated || (x.card.state == CardState::CardLocked && !when_locked) {
@@ -191,10 +295,17 @@ impl CardManager<'_> {
         if !x.session.is_open() {
             return Err(Sw::SECURITY_STATUS);
         }
-        if plain.ins() != store_data::INS {
+        let chainable = matches!(plain.ins(), install::INS | put_key::INS | delete::INS);
+        if plain.ins() != store_data::INS && chain == 0 {
             x.progress.end_personalisation();
         }
-        handler(self, x, &plain)
+        if chainable && plain.p1() & MORE != 0 {
+            x.keep(plain.data(), chain == 0)?;
+            x.progress.chain = plain.ins();
+            return Ok(Done::OK);
+        }
+        x.progress.chain = chain;
+        self.whole(x, &plain, None)
     }
 
     /// The same command after the instance it concerned was called.
@@ -209,11 +320,77 @@ impl CardManager<'_> {
         if x.cx.served.is_some() {
             return self.serve_again(x, &plain, result);
         }
-        match plain.ins() {
-            install::INS => self.installed(x, &plain, result),
-            store_data::INS => self.personalised(x, &plain, result),
-            delete::INS => self.uninstalled(x, &plain, result),
+        self.whole(x, &plain, Some(result))
+    }
+
+    /// Puts the data of a chain together, then carries the command out.
+    fn whole(
+        &self,
+        x: &mut Exchange<'_, '_, '_, '_, '_>,
+        plain: &Command<'_>,
+        result: Option<Sw>,
+    ) -> Result<Done, Sw> {
+        if x.progress.chain == 0 {
+            return self.handle(x, plain, result);
+        }
+        let mut whole = Zeroizing::new([0; CHAIN_MAX]);
+        let gathered = x.gather(plain.data(), &mut *whole);
+        let done = gathered.and_then(|len| {
+            let [cla, ins, p1, p2] = plain.header();
+            let data = whole.get(..len).ok_or(Sw::UNKNOWN)?;
+            x.chained = true;
+            self.handle(x, &Command::new(cla, ins, p1, p2).with_data(data).extended(true), result)
+        });
+        if !matches!(done, Ok(Done::Forward(_))) {
+            x.progress.chain = 0;
+            // What stays behind is overwritten by the next pieces, or swept at power-on.
+            let _ = x.keep(&[], true);
+            (x.progress.pieces, x.progress.piece_len) = (0, 0);
+        }
+        done
+    }
+
+    fn handle(
+        &self,
+        x: &mut Exchange<'_, '_, '_, '_, '_>,
+        command: &Command<'_>,
+        result: Option<Sw>,
+    ) -> Result<Done, Sw> {
+        let done = match (command.ins(), result) {
+            (get_status::INS, None) => self.get_status(x, command),
+            (set_status::INS, None) => self.set_status(x, command),
+            (install::INS, None) => self.install(x, command),
+            (install::INS, Some(result)) => self.installed(x, command, result),
+            (store_data::INS, None) => self.store_data(x, command),
+            (store_data::INS, Some(result)) => self.personalised(x, command, result),
+            (put_key::INS, None) => self.put_key(x, command),
+            (delete::INS, None) => self.delete(x, command),
+            (delete::INS, Some(result)) => self.uninstalled(x, command, result),
+            (load::INS, None) => match self.content {
+                Some(content) => (content.load)(self, x, command),
+                None => Err(Sw::INS_NOT_SUPPORTED),
+            },
             _ => Err(Sw::UNKNOWN),
+        };
+        if done.is_err()
+            && x.progress.loading != 0
+            && let Some(content) = self.content
+        {
+            (content.abort)(x)?;
+        }
+        done
+    }
+
+    /// Any command but LOAD, and INSTALL of a combined sequence, ends a load: what came so far is discarded. [GPC 11.6.2]
+    fn end_load_before(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, plain: &Command<'_>) -> Result<(), Sw> {
+        if x.progress.loading == 0 || plain.ins() == load::INS {
+            return Ok(());
+        }
+        let last = (install::COMBINED, install::COMBINED_LAST);
+        let combined = plain.ins() == install::INS && (plain.p1() & !MORE, plain.p2()) == last;
+        match self.content {
+            Some(content) if !combined => (content.abort)(x),
+            _ => Ok(()),
         }
     }
 }
@@ -223,9 +400,18 @@ fn reply_with(session: &mut Session, reply: &mut ResponseWriter<'_>, sw: Sw) -> 
 }
 
 impl Module for CardManager<'_> {
-    fn install(&self, _: &mut Context<'_>, _: &[u8]) -> Result<(), Sw> {
-        // There is one issuer security domain, and the factory made it.
-        Err(Sw::CONDITIONS_NOT_SATISFIED)
+    /// A supplementary security domain; the issuer's was made by the factory.
+    fn install(&self, cx: &mut Context<'_>, parameters: &[u8]) -> Result<(), Sw> {
+        if cx.instance == InstanceId::ISSUER {
+            return Err(Sw::CONDITIONS_NOT_SATISFIED);
+        }
+        let parameters = DomainParameters::parse(parameters).map_err(|_| Sw::WRONG_DATA)?;
+        let settings = Settings::new(&parameters, self.profile)?;
+        let mut buffer = [0; 32];
+        let mut batch = Batch::new(&mut buffer);
+        batch.delete_instance(cx.instance);
+        settings.put(cx.instance, &mut batch);
+        cx.commit(&batch)
     }
 
     fn select(&self, cx: &mut Context<'_>, reply: &mut ResponseWriter<'_>) -> Sw {
@@ -246,14 +432,32 @@ impl Module for CardManager<'_> {
         self.exchange(cx, command, reply, Some(result))
     }
 
-    fn personalise(&self, _: &mut Context<'_>, _: u16, _: &[u8]) -> Result<(), Sw> {
-        Err(Sw::CONDITIONS_NOT_SATISFIED)
+    /// Data for a domain from the domain above, which has decrypted them: its first keys, or its objects.
+    fn personalise(&self, cx: &mut Context<'_>, dgi: u16, data: &[u8]) -> Result<(), Sw> {
+        if cx.instance == InstanceId::ISSUER {
+            return Err(Sw::CONDITIONS_NOT_SATISFIED);
+        }
+        let card = Card::read(cx.memory)?;
+        let domain = Domain::read(cx.memory, cx.instance, cx.aid, Privileges::NONE)?;
+        let (mut session, mut progress) = (Session::none(), Progress::default());
+        let reply = &mut ResponseWriter::new(&mut []);
+        let mut exchange = Exchange {
+            cx,
+            session: &mut session,
+            progress: &mut progress,
+            reply,
+            card,
+            domain,
+            chained: false,
+        };
+        self.take(&mut exchange, dgi, data)
     }
 
     fn power_on(&self, cx: &mut Context<'_>) {
+        // What cannot be swept now is swept next time; nothing depends on it.
         if cx.instance == InstanceId::ISSUER {
-            // What cannot be swept now is swept next time; nothing depends on it.
             let _ = registry::sweep(cx.memory);
         }
+        let _ = pieces::sweep(cx.memory, cx.instance);
     }
 }

@@ -1,84 +1,181 @@
-//! The durable objects of the card manager, all under [`InstanceId::ISSUER`].
+//! The durable objects of the card manager. Each security domain has its own under its instance number, the issuer's under
+//! [`InstanceId::ISSUER`]; what concerns the whole card is the issuer's.
+//!
+//! | id | whose | content |
+//! |---|---|---|
+//! | 0001 | card | version 01 ‖ life cycle state ‖ default key version of the issuer domain (00: none) |
+//! | 0002 | domain | issuer identification number (tag 42) |
+//! | 0003 | domain | card or domain image number (tag 45) |
+//! | 0004 | card | card production life cycle data (tag 9F7F), 42 bytes |
+//! | 0005 | card | key diversification data (tag CF), 10 bytes |
+//! | 0006 | domain | security domain manager URL (tag 5F50) |
+//! | 0007 | supplementary domain | settings, see [`super::domain`] |
+//! | 0008 | card | a deletion under way, see [`super::registry`] |
+//! | 0009 | card | confirmation counter, 2 bytes, absent: 0 |
+//! | 000A | card | AID of the issuer domain where it is not the profile's |
+//! | 000B | domain | keys that STORE DATA has brought so far, see [`super::store_keys`] |
+//! | 0100 + instance | card | registry entry, see [`super::registry`] |
+//! | 0200 + key version | domain | key set, see [`super::keys`] |
+//! | 0300 + key version | domain | SCP03 sequence counter, 3 bytes, absent: 0 |
+//! | 0400 + n | domain | piece n of a data grouping or of a chain of commands not yet complete |
+//! | 0500 + instance | card | registry entry of a load file, see [`super::load_file`] |
+//! | 0600 + n | domain | certificate n: key identifier ‖ key version ‖ `BF21` |
+//!
+//! A loaded file has an instance number of its own; its pieces are objects of that instance:
 //!
 //! | id | content |
 //! |---|---|
-//! | 0001 | card: version 01 ‖ life cycle state ‖ default key version (00: none) |
-//! | 0002 | issuer identification number (tag 42) |
-//! | 0003 | card image number (tag 45) |
-//! | 0004 | card production life cycle data (tag 9F7F), 42 bytes |
-//! | 0005 | key diversification data (tag CF), 10 bytes |
-//! | 0006 | security domain manager URL (tag 5F50) |
-//! | 0100 + instance | registry entry, see [`super::registry`] |
-//! | 0200 + key version | key set: { key identifier ‖ type ‖ length ‖ key }* |
-//! | 0300 + key version | SCP03 sequence counter, 3 bytes, absent: 0 |
-//! | 0400 + n | piece n of a data grouping not yet complete |
+//! | 0001 | while it is being loaded: what INSTALL [for load] said, see [`super::load`] |
+//! | 0002 | while a combined sequence has not ended: its entry |
+//! | 0100 + n | what block n of LOAD brought, until it is deciphered |
+//! | 0200 + n | piece n of a load file data block that came ciphered, plain |
 
 use huiwan_card::{InstanceId, ObjectId};
 
 pub(crate) const CARD: ObjectId = issuer(0x0001);
-pub(crate) const IIN: ObjectId = issuer(0x0002);
-pub(crate) const CIN: ObjectId = issuer(0x0003);
 pub(crate) const CPLC: ObjectId = issuer(0x0004);
 pub(crate) const KEY_DIVERSIFICATION: ObjectId = issuer(0x0005);
-pub(crate) const MANAGER_URL: ObjectId = issuer(0x0006);
+pub(crate) const DELETION: ObjectId = issuer(0x0008);
+pub(crate) const CONFIRMATION_COUNTER: ObjectId = issuer(0x0009);
+pub(crate) const ISSUER_AID: ObjectId = issuer(0x000A);
 
 const ENTRY: u16 = 0x0100;
 const KEY_SET: u16 = 0x0200;
 const COUNTER: u16 = 0x0300;
 const PIECE: u16 = 0x0400;
+const LOAD_FILE: u16 = 0x0500;
+const CERTIFICATE: u16 = 0x0600;
 
 const fn issuer(id: u16) -> ObjectId {
     ObjectId::new(InstanceId::ISSUER, id)
 }
 
-const fn numbered(base: u16, n: u8) -> ObjectId {
+const fn numbered(domain: InstanceId, base: u16, n: u8) -> ObjectId {
     // Bases end in 00.
-    issuer(base | n as u16)
+    ObjectId::new(domain, base | n as u16)
+}
+
+/// The object before every one of a range, to begin a walk with.
+const fn before(domain: InstanceId, base: u16) -> ObjectId {
+    ObjectId::new(domain, base.saturating_sub(1))
+}
+
+fn of(object: ObjectId, domain: InstanceId, base: u16) -> Option<u8> {
+    let [high, low] = object.id.to_be_bytes();
+    (object.instance == domain && u16::from_be_bytes([high, 0]) == base).then_some(low)
+}
+
+/// Issuer identification number of a domain.
+pub(crate) const fn iin(domain: InstanceId) -> ObjectId {
+    ObjectId::new(domain, 0x0002)
+}
+
+/// Image number of the card or of a domain.
+pub(crate) const fn cin(domain: InstanceId) -> ObjectId {
+    ObjectId::new(domain, 0x0003)
+}
+
+/// Manager URL of a domain.
+pub(crate) const fn manager_url(domain: InstanceId) -> ObjectId {
+    ObjectId::new(domain, 0x0006)
+}
+
+/// Settings of a supplementary domain.
+pub(crate) const fn settings(domain: InstanceId) -> ObjectId {
+    ObjectId::new(domain, 0x0007)
+}
+
+/// Keys of STORE DATA that are not complete yet.
+pub(crate) const fn staged_keys(domain: InstanceId) -> ObjectId {
+    ObjectId::new(domain, 0x000B)
 }
 
 /// The registry entry of an instance.
 pub(crate) const fn entry(instance: InstanceId) -> ObjectId {
-    numbered(ENTRY, instance.0)
+    numbered(InstanceId::ISSUER, ENTRY, instance.0)
 }
 
 /// The instance an object is the registry entry of.
 pub(crate) fn entry_of(object: ObjectId) -> Option<InstanceId> {
-    of(object, ENTRY).map(InstanceId)
+    of(object, InstanceId::ISSUER, ENTRY).map(InstanceId)
 }
 
+/// The object before every entry.
+pub(crate) const BEFORE_ENTRIES: ObjectId = before(InstanceId::ISSUER, ENTRY);
+
+/// The registry entry of a load file.
+pub(crate) const fn load_file(instance: InstanceId) -> ObjectId {
+    numbered(InstanceId::ISSUER, LOAD_FILE, instance.0)
+}
+
+/// The load file an object is the registry entry of.
+pub(crate) fn load_file_of(object: ObjectId) -> Option<InstanceId> {
+    of(object, InstanceId::ISSUER, LOAD_FILE).map(InstanceId)
+}
+
+/// The object before every entry of a load file.
+pub(crate) const BEFORE_LOAD_FILES: ObjectId = before(InstanceId::ISSUER, LOAD_FILE);
+
 /// The key set of a version.
-pub(crate) const fn key_set(version: u8) -> ObjectId {
-    numbered(KEY_SET, version)
+pub(crate) const fn key_set(domain: InstanceId, version: u8) -> ObjectId {
+    numbered(domain, KEY_SET, version)
 }
 
 /// The version an object is the key set of.
-pub(crate) fn key_set_of(object: ObjectId) -> Option<u8> {
-    of(object, KEY_SET)
+pub(crate) fn key_set_of(object: ObjectId, domain: InstanceId) -> Option<u8> {
+    of(object, domain, KEY_SET)
+}
+
+/// The object before every key set of a domain.
+pub(crate) const fn before_key_sets(domain: InstanceId) -> ObjectId {
+    before(domain, KEY_SET)
 }
 
 /// The sequence counter of a version.
-pub(crate) const fn counter(version: u8) -> ObjectId {
-    numbered(COUNTER, version)
+pub(crate) const fn counter(domain: InstanceId, version: u8) -> ObjectId {
+    numbered(domain, COUNTER, version)
 }
 
-/// A piece of an incomplete data grouping.
-pub(crate) const fn piece(n: u8) -> ObjectId {
-    numbered(PIECE, n)
+/// A piece of something incomplete.
+pub(crate) const fn piece(domain: InstanceId, n: u8) -> ObjectId {
+    numbered(domain, PIECE, n)
 }
 
 /// Whether an object is such a piece.
-pub(crate) fn is_piece(object: &ObjectId) -> bool {
-    of(*object, PIECE).is_some()
+pub(crate) fn is_piece(object: ObjectId, domain: InstanceId) -> bool {
+    of(object, domain, PIECE).is_some()
 }
 
-/// The object before every entry, to begin a walk with.
-pub(crate) const BEFORE_ENTRIES: ObjectId = issuer(ENTRY - 1);
-/// The object before every key set.
-pub(crate) const BEFORE_KEY_SETS: ObjectId = issuer(KEY_SET - 1);
-/// The object before every piece.
-pub(crate) const BEFORE_PIECES: ObjectId = issuer(PIECE - 1);
+/// The object before every piece of a domain.
+pub(crate) const fn before_pieces(domain: InstanceId) -> ObjectId {
+    before(domain, PIECE)
+}
 
-fn of(object: ObjectId, base: u16) -> Option<u8> {
-    let [high, low] = object.id.to_be_bytes();
-    (object.instance == InstanceId::ISSUER && u16::from_be_bytes([high, 0]) == base).then_some(low)
+/// In a load file: what INSTALL [for load] said.
+pub(crate) const LOAD_REQUEST: u16 = 0x0001;
+/// In a load file: the entry it will get.
+pub(crate) const PENDING_ENTRY: u16 = 0x0002;
+/// In a load file: blocks as they came.
+pub(crate) const LOADED: u16 = 0x0100;
+/// In a load file: deciphered pieces.
+pub(crate) const DECIPHERED: u16 = 0x0200;
+
+/// Block or piece `n` of a load file.
+pub(crate) const fn load_piece(file: InstanceId, base: u16, n: u8) -> ObjectId {
+    numbered(file, base, n)
+}
+
+/// Certificate `n` of a domain.
+pub(crate) const fn certificate(domain: InstanceId, n: u8) -> ObjectId {
+    numbered(domain, CERTIFICATE, n)
+}
+
+/// The number of a certificate.
+pub(crate) fn certificate_of(object: ObjectId, domain: InstanceId) -> Option<u8> {
+    of(object, domain, CERTIFICATE)
+}
+
+/// The object before every certificate of a domain.
+pub(crate) const fn before_certificates(domain: InstanceId) -> ObjectId {
+    before(domain, CERTIFICATE)
 }

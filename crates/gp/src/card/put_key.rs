@@ -1,15 +1,18 @@
-//! PUT KEY: a key set comes or changes whole, or not at all. [GPC 11.8, AmdD 7.2]
+//! PUT KEY: keys come or change together, or not at all. [GPC 11.8, AmdD 7.2]
 
 use huiwan_apdu::{Command, Sw};
-use huiwan_card::Batch;
-use huiwan_crypto::{BlockKey, ct_eq};
+use huiwan_card::{Batch, InstanceId};
+use huiwan_crypto::ct_eq;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::INITIAL_KEY_VERSION;
-use super::keys::{self, KEYS_HELD, KEYS_MAX, KeySet, SET_MAX};
+use super::keys::{self, KeySet, SET_MAX};
 use super::manager::{CardManager, Done, Exchange};
-use crate::put_key::{Field, KeyData, SEVERAL};
-use crate::scp03::StaticKeys;
+use super::registry::RECORD_MAX;
+use crate::put_key::{Field, KID_DEK, KeyData, KeyType, SEVERAL};
+
+/// Keys of one command at most.
+const KEYS_MAX: usize = 12;
 
 impl CardManager<'_> {
     pub(super) fn put_key(
@@ -17,7 +20,6 @@ impl CardManager<'_> {
         x: &mut Exchange<'_, '_, '_, '_, '_>,
         command: &Command<'_>,
     ) -> Result<Done, Sw> {
-        // Several commands for one set (P1 b8) would have to be held back until the last; a set fits one command.
         let replaced = command.p1();
         let first_id = command.p2() & !SEVERAL;
         if replaced & 0x80 != 0 || first_id == 0 {
@@ -27,26 +29,18 @@ impl CardManager<'_> {
         if !(0x01..=0x7F).contains(&data.version) {
             return Err(Sw::WRONG_DATA);
         }
-        let memory = &mut *x.cx.memory;
-        let old = if replaced == 0 { None } else { KeySet::read(memory, replaced)? };
-        if replaced != 0 && old.is_none() {
+        let domain = x.domain.instance;
+        if replaced != 0 && KeySet::read(x.cx.memory, domain, replaced)?.is_none() {
             return Err(Sw::REFERENCED_DATA_NOT_FOUND);
         }
-        if data.version != replaced && KeySet::read(memory, data.version)?.is_some() {
-            return Err(Sw::WRONG_DATA);
-        }
-        let dek = KeySet::read(memory, x.session.key_version())?
-            .and_then(|set| set.scp03())
-            .ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
-
         let mut set = KeySet::new();
         let mut answer = heapless::Vec::<u8, { 1 + 3 * KEYS_MAX }>::new();
         let mut told = answer.push(data.version).is_ok();
         let mut id = first_id;
         for field in data.fields() {
             let field = field.map_err(|_| Sw::WRONG_DATA)?;
-            let check_value = store(&mut set, id, &field, &dek)?;
-            told &= answer.extend_from_slice(&check_value).is_ok();
+            let check_value = store(x, &mut set, id, &field)?;
+            told &= answer.extend_from_slice(check_value.as_ref().map_or(&[][..], |value| value)).is_ok();
             id = id.checked_add(1).ok_or(Sw::WRONG_DATA)?;
         }
         let count = set.keys().count();
@@ -54,62 +48,110 @@ impl CardManager<'_> {
         if !told || count == 0 || (count > 1 && !several) {
             return Err(Sw::WRONG_DATA);
         }
-        let mut held = count;
-        keys::for_each(memory, |_| held = held.saturating_add(1))?;
-        if old.is_none() && held > KEYS_HELD {
-            return Err(Sw::NOT_ENOUGH_MEMORY);
-        }
-        if let Some(old) = &old {
-            // Type and length of a key stay, and no key of the set may be lost. [GPC 11.8.2.3]
-            let same = old.keys().count() == count
-                && set.keys().all(|new| {
-                    old.key(new.id)
-                        .is_some_and(|old| old.key_type == new.key_type && old.value.len() == new.value.len())
-                });
-            if !same {
-                return Err(Sw::WRONG_DATA);
-            }
-        }
-
-        let mut buffer = Zeroizing::new([0; SET_MAX + 64]);
-        let mut batch = Batch::new(&mut *buffer);
-        if replaced != 0 && replaced != data.version {
-            keys::delete(replaced, &mut batch);
-        }
-        // The factory's keys go as soon as the issuer's own can open a channel.
-        let initial =
-            replaced == 0 && x.card.default_key_version == INITIAL_KEY_VERSION && set.scp03().is_some();
-        if initial {
-            keys::delete(INITIAL_KEY_VERSION, &mut batch);
-        }
-        if initial || (replaced != 0 && x.card.default_key_version == replaced) {
-            x.card.default_key_version = data.version;
-            x.card.put(&mut batch);
-        }
-        set.put(data.version, &mut batch);
-        x.cx.commit(&batch)?;
-
-        let served = x.session.key_version();
-        if served == replaced || (initial && served == INITIAL_KEY_VERSION) {
-            x.session.set_key_version(data.version);
-        }
+        keep(x, replaced, data.version, set)?;
         x.reply.push(&answer)?;
         Ok(Done::OK)
     }
 }
 
+/// Adds the keys to the version, or replaces with them those of `replaced` (0: none), in one commit.
+pub(super) fn keep(
+    x: &mut Exchange<'_, '_, '_, '_, '_>,
+    replaced: u8,
+    version: u8,
+    mut set: KeySet,
+) -> Result<(), Sw> {
+    let domain = x.domain.instance;
+    let memory = &mut *x.cx.memory;
+    // The counter belongs to the keys of the channel; others that join them leave it.
+    let new_channel = set.keys().any(|key| key.id <= KID_DEK);
+    if replaced != 0 {
+        let old = KeySet::read(memory, domain, replaced)?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
+        // Type and length of a key stay, and no key of the set may be lost. [GPC 11.8.2.3]
+        let same = set.keys().all(|new| {
+            old.key(new.id)
+                .is_some_and(|old| old.key_type == new.key_type && old.value.len() == new.value.len())
+        });
+        let whole = set.keys().count() == old.keys().count();
+        if !same || (version != replaced && !whole) {
+            return Err(Sw::WRONG_DATA);
+        }
+        if version == replaced {
+            set.complete(&old).ok_or(Sw::NOT_ENOUGH_MEMORY)?;
+        }
+    }
+    if version != replaced
+        && let Some(there) = KeySet::read(memory, domain, version)?
+    {
+        // New keys join a set, but keys do not come under a place that is taken, nor a whole set onto another.
+        if replaced != 0 || set.keys().any(|new| there.key(new.id).is_some()) {
+            return Err(Sw::WRONG_DATA);
+        }
+        set.complete(&there).ok_or(Sw::NOT_ENOUGH_MEMORY)?;
+    }
+    let opens = set.scp03().is_some();
+    let default = x.domain.default_key_version(&x.card);
+    let issuer = domain == InstanceId::ISSUER;
+    // The factory's keys go as soon as the issuer's own can open a channel.
+    let initial = issuer && replaced == 0 && default == INITIAL_KEY_VERSION && opens;
+    let moved = replaced != 0 && replaced != version;
+    let gone = [if moved { replaced } else { version }, if initial { INITIAL_KEY_VERSION } else { version }];
+    if !keys::can_be_told(memory, domain, (version, &set), &gone)? {
+        return Err(Sw::NOT_ENOUGH_MEMORY);
+    }
+
+    let mut buffer = Zeroizing::new([0; SET_MAX + RECORD_MAX + 96]);
+    let mut batch = Batch::new(&mut *buffer);
+    if moved {
+        keys::delete(domain, replaced, &mut batch);
+    }
+    if initial {
+        keys::delete(domain, INITIAL_KEY_VERSION, &mut batch);
+    }
+    if initial || (moved && default == replaced) || (default == 0 && opens) {
+        x.domain.put_default_key_version(version, &mut x.card, &mut batch);
+    }
+    set.put(domain, version, new_channel, &mut batch);
+    x.cx.commit(&batch)?;
+
+    let served = x.session.key_version();
+    let own = x.progress.key_owner == domain.0;
+    if own && ((replaced != 0 && served == replaced) || (initial && served == INITIAL_KEY_VERSION)) {
+        x.session.set_key_version(version);
+    }
+    Ok(())
+}
+
 /// Decrypts one key, checks it and adds it to the set; the check value is for the answer.
-fn store(set: &mut KeySet, id: u8, field: &Field<'_>, dek: &StaticKeys) -> Result<[u8; 3], Sw> {
-    let mut buffer = Zeroizing::new([0; 32]);
+fn store(
+    x: &mut Exchange<'_, '_, '_, '_, '_>,
+    set: &mut KeySet,
+    id: u8,
+    field: &Field<'_>,
+) -> Result<Option<[u8; 3]>, Sw> {
+    let mut buffer = Zeroizing::new([0; 261]);
+    if field.key_type.is_public() {
+        // Exponent with its length, or curve reference, before modulus or point.
+        let mut value = heapless::Vec::<u8, 261>::new();
+        let mut fits = field.key_type != KeyType::RsaPublic
+            || value.push(u8::try_from(field.second.len()).map_err(|_| Sw::WRONG_DATA)?).is_ok();
+        fits &=
+            value.extend_from_slice(field.second).is_ok() && value.extend_from_slice(field.encrypted).is_ok();
+        if !fits || !field.check_value.is_empty() {
+            return Err(Sw::WRONG_DATA);
+        }
+        set.push(id, field.key_type, field.attributes, &value).ok_or(Sw::WRONG_DATA)?;
+        return Ok(None);
+    }
     let block = buffer.get_mut(..field.encrypted.len()).ok_or(Sw::WRONG_DATA)?;
     block.copy_from_slice(field.encrypted);
-    dek.dek().decrypt_cbc(&[0; 16], block).map_err(|_| Sw::WRONG_DATA)?;
+    x.decrypt_sensitive(block)?;
     let key = block.get(..field.len).ok_or(Sw::WRONG_DATA)?;
     let check_value = field.key_type.check_value(key).ok_or(Sw::WRONG_DATA)?;
     if !field.check_value.is_empty() && !ct_eq(&check_value, field.check_value) {
         return Err(Sw::SECURITY_STATUS);
     }
-    let stored = set.push(id, field.key_type, key).ok_or(Sw::WRONG_DATA);
+    let stored = set.push(id, field.key_type, field.attributes, key).ok_or(Sw::WRONG_DATA);
     buffer.zeroize();
-    stored.map(|()| check_value)
+    stored.map(|()| Some(check_value))
 }

@@ -6,17 +6,22 @@
 //!    ‖ LV AID ‖ LV load file AID ‖ LV module AID ‖ LV label
 //! ```
 //! It comes into being with one commit after the application installed itself, and that commit is the installation: an instance
-//! without an entry is a leftover. Flag bit 1 marks an instance whose deletion has begun; it is as good as gone.
+//! without an entry is a leftover. Flag bit 2 of a security domain locks everything associated with it.
+//!
+//! A deletion is one object that lists the domain which deletes and the instances that go, applications and load files: with its
+//! commit they are as good as gone, until they really are.
 
 use huiwan_apdu::{Aid, Sw};
-use huiwan_card::{Batch, Directory, Entry, InstanceId, Interface, Memory, MemoryError, ModuleId, ObjectId};
+use huiwan_card::{Batch, Entry, InstanceId, Memory, MemoryError, ModuleId, ObjectId};
 
 use super::{CardProfile, objects};
 use crate::life_cycle::{ApplicationState, CardState, ContactlessState};
 use crate::privileges::Privileges;
 
 const VERSION: u8 = 0x01;
-const DELETING: u8 = 0x01;
+const LOCKS_ASSOCIATED: u8 = 0x02;
+/// Instances one deletion takes at most.
+const DELETED_MAX: usize = 64;
 const NO_PRIORITY: u8 = 0xFF;
 /// Bytes of the largest entry.
 pub(crate) const RECORD_MAX: usize = 11 + 4 * 17;
@@ -25,7 +30,8 @@ pub(crate) const RECORD_MAX: usize = 11 + 4 * 17;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) instance: InstanceId,
-    pub(crate) deleting: bool,
+    /// Of a security domain: everything associated with it is locked.
+    pub(crate) locks_associated: bool,
     pub(crate) state: ApplicationState,
     pub(crate) contactless: ContactlessState,
     pub(crate) initial_contactless: ContactlessState,
@@ -51,7 +57,7 @@ impl Record {
         };
         let record = Self {
             instance,
-            deleting: flags & DELETING != 0,
+            locks_associated: flags & LOCKS_ASSOCIATED != 0,
             state: ApplicationState::from_byte(state),
             contactless: ContactlessState::from_byte(contactless)?,
             initial_contactless: ContactlessState::from_byte(initial)?,
@@ -72,7 +78,7 @@ impl Record {
         let [p1, p2, p3] = self.privileges.bytes();
         let head = [
             VERSION,
-            if self.deleting { DELETING } else { 0 },
+            if self.locks_associated { LOCKS_ASSOCIATED } else { 0 },
             self.state.byte(),
             self.contactless.byte(),
             self.initial_contactless.byte(),
@@ -110,18 +116,110 @@ impl Record {
         Ok(memory.commit(&batch)?)
     }
 
-    fn entry(&self, card: CardState) -> Entry {
-        let open = !matches!(card, CardState::CardLocked | CardState::Terminated);
-        Entry {
+    /// Whether it is a security domain.
+    pub(crate) fn is_domain(&self) -> bool {
+        self.privileges.contains(Privileges::SECURITY_DOMAIN)
+    }
+
+    /// How the directory shows this entry.
+    pub(crate) fn entry(&self, memory: &mut dyn Memory, view: &View) -> Result<Entry, Sw> {
+        let open = !matches!(view.card, CardState::CardLocked | CardState::Terminated);
+        let deleted = view.deletion.contains(self.instance);
+        let selectable = open && !deleted && self.state.is_selectable() && !locked_by_domain(memory, self)?;
+        let domain = match view.deletion.domain {
+            // What is deleted belongs to the domain that deletes it.
+            Some(domain) if deleted => domain,
+            _ if self.is_domain() => self.instance,
+            _ => self.domain,
+        };
+        Ok(Entry {
             aid: self.aid,
             instance: self.instance,
             module: self.module,
-            domain: self.domain,
-            selectable: open && !self.deleting && self.state.is_selectable(),
+            domain,
+            selectable,
             contactless: self.contactless == ContactlessState::Activated,
             label: self.label.clone(),
             priority: self.priority,
+        })
+    }
+}
+
+/// What a look at the registry needs besides the entries.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    pub(crate) card: CardState,
+    pub(crate) deletion: Deletion,
+}
+
+impl View {
+    pub(crate) fn read(memory: &mut dyn Memory) -> Result<Self, Sw> {
+        Ok(Self { card: Card::read(memory)?.state, deletion: Deletion::read(memory)? })
+    }
+}
+
+/// A deletion under way: the domain that deletes, and what goes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Deletion {
+    pub(crate) domain: Option<InstanceId>,
+    members: heapless::Vec<u8, DELETED_MAX>,
+}
+
+impl Deletion {
+    pub(crate) fn read(memory: &mut dyn Memory) -> Result<Self, Sw> {
+        let mut raw = [0; DELETED_MAX + 1];
+        match memory.read(objects::DELETION, 0, &mut raw) {
+            Ok([domain, members @ ..]) => Ok(Self {
+                domain: Some(InstanceId(*domain)),
+                members: heapless::Vec::from_slice(members).map_err(|_| Sw::MEMORY_FAILURE)?,
+            }),
+            Ok([]) | Err(MemoryError::NotFound) => Ok(Self::default()),
+            Err(error) => Err(error.into()),
         }
+    }
+
+    pub(crate) fn contains(&self, instance: InstanceId) -> bool {
+        self.members.contains(&instance.0)
+    }
+
+    /// What goes, in the order it was named.
+    pub(crate) fn members(&self) -> impl Iterator<Item = InstanceId> {
+        self.members.iter().copied().map(InstanceId)
+    }
+
+    /// Adds an instance.
+    pub(crate) fn push(&mut self, instance: InstanceId) -> Result<(), Sw> {
+        self.members.push(instance.0).map_err(|_| Sw::NOT_ENOUGH_MEMORY)
+    }
+
+    /// From here on they are gone.
+    pub(crate) fn begin(&self, memory: &mut dyn Memory, domain: InstanceId) -> Result<(), Sw> {
+        let mut buffer = [0; DELETED_MAX + 8];
+        let mut batch = Batch::new(&mut buffer);
+        batch.put_parts(objects::DELETION, &[&[domain.0], &self.members]);
+        Ok(memory.commit(&batch)?)
+    }
+
+    /// They stay after all.
+    pub(crate) fn revoke(memory: &mut dyn Memory) -> Result<(), Sw> {
+        let mut buffer = [0; 16];
+        let mut batch = Batch::new(&mut buffer);
+        batch.delete(objects::DELETION);
+        Ok(memory.commit(&batch)?)
+    }
+
+    /// Their objects and entries go, in one commit, with what else the batch holds.
+    pub(crate) fn finish(&self, memory: &mut dyn Memory, also: &Batch<'_>) -> Result<(), Sw> {
+        let mut buffer = [0; DELETED_MAX * 18 + 32];
+        let mut batch = Batch::new(&mut buffer);
+        for instance in self.members() {
+            batch.delete_instance(instance);
+            batch.delete(objects::entry(instance));
+            batch.delete(objects::load_file(instance));
+        }
+        batch.delete(objects::DELETION);
+        batch.append_batch(also);
+        Ok(memory.commit(&batch)?)
     }
 }
 
@@ -170,9 +268,10 @@ pub(crate) fn record(memory: &mut dyn Memory, instance: InstanceId) -> Result<Op
 
 /// The registry entry with exactly this AID, unless its deletion has begun.
 pub(crate) fn by_aid(memory: &mut dyn Memory, aid: &[u8]) -> Result<Option<Record>, Sw> {
+    let deletion = Deletion::read(memory)?;
     let mut after = None;
     while let Some(record) = next(memory, after)? {
-        if record.aid.as_bytes() == aid && !record.deleting {
+        if record.aid.as_bytes() == aid && !deletion.contains(record.instance) {
             return Ok(Some(record));
         }
         after = Some(record.instance);
@@ -180,28 +279,66 @@ pub(crate) fn by_aid(memory: &mut dyn Memory, aid: &[u8]) -> Result<Option<Recor
     Ok(None)
 }
 
-/// Deletes what a cut installation, deletion or personalisation left behind.
-pub(crate) fn sweep(memory: &mut dyn Memory) -> Result<(), Sw> {
-    let mut after = None;
-    while let Some(record) = next(memory, after)? {
-        after = Some(record.instance);
-        if record.deleting {
-            forget(memory, record.instance)?;
+/// Whether `record` is associated with `domain`, directly or through domains between.
+pub(crate) fn is_below(memory: &mut dyn Memory, record: &Record, domain: InstanceId) -> Result<bool, Sw> {
+    if domain == InstanceId::ISSUER {
+        return Ok(true);
+    }
+    let mut at = record.domain;
+    // Domains below each other cannot be more than there are numbers.
+    for _ in 0..=u8::MAX {
+        if at == domain {
+            return Ok(true);
         }
+        if at == InstanceId::ISSUER {
+            break;
+        }
+        at = self::record(memory, at)?.ok_or(Sw::MEMORY_FAILURE)?.domain;
+    }
+    Ok(false)
+}
+
+/// Whether a domain above locks everything associated with it.
+pub(crate) fn locked_by_domain(memory: &mut dyn Memory, record: &Record) -> Result<bool, Sw> {
+    let mut at = record.domain;
+    for _ in 0..=u8::MAX {
+        if at == InstanceId::ISSUER {
+            break;
+        }
+        let above = self::record(memory, at)?.ok_or(Sw::MEMORY_FAILURE)?;
+        if above.locks_associated {
+            return Ok(true);
+        }
+        at = above.domain;
+    }
+    Ok(false)
+}
+
+/// The AID of the issuer domain.
+pub(crate) fn issuer_aid(memory: &mut dyn Memory, profile: &CardProfile) -> Result<Aid, Sw> {
+    let mut raw = [0; 16];
+    match memory.read(objects::ISSUER_AID, 0, &mut raw) {
+        Ok(aid) => Aid::new(aid).map_err(|_| Sw::MEMORY_FAILURE),
+        Err(MemoryError::NotFound) => Ok(profile.issuer_aid),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Deletes what a cut installation, load, deletion or personalisation left behind.
+pub(crate) fn sweep(memory: &mut dyn Memory) -> Result<(), Sw> {
+    let deletion = Deletion::read(memory)?;
+    if deletion.domain.is_some() {
+        deletion.finish(memory, &Batch::new(&mut []))?;
     }
     let mut at = Some(ObjectId::new(InstanceId::ISSUER, u16::MAX));
     while let Some(object) = memory.next_object(at)? {
-        if memory.len(objects::entry(object.instance))?.is_none() {
-            forget(memory, object.instance)?;
+        let instance = object.instance;
+        let known = memory.len(objects::entry(instance))?.is_some()
+            || memory.len(objects::load_file(instance))?.is_some();
+        if !known {
+            forget(memory, instance)?;
         }
-        at = Some(ObjectId::new(object.instance, u16::MAX));
-    }
-    // Pieces of a sequence that failed stay behind gaps where a later one has overwritten and deleted its own.
-    while let Some(piece) = memory.next_object(Some(objects::BEFORE_PIECES))?.filter(objects::is_piece) {
-        let mut buffer = [0; 16];
-        let mut batch = Batch::new(&mut buffer);
-        batch.delete(piece);
-        memory.commit(&batch)?;
+        at = Some(ObjectId::new(instance, u16::MAX));
     }
     Ok(())
 }
@@ -213,103 +350,4 @@ pub(crate) fn forget(memory: &mut dyn Memory, instance: InstanceId) -> Result<()
     batch.delete_instance(instance);
     batch.delete(objects::entry(instance));
     Ok(memory.commit(&batch)?)
-}
-
-/// The registry as the element's directory.
-#[derive(Debug, Clone, Copy)]
-pub struct Registry<'a> {
-    profile: &'a CardProfile,
-}
-
-impl<'a> Registry<'a> {
-    /// A view of the registry of a card with this profile.
-    #[must_use]
-    pub const fn new(profile: &'a CardProfile) -> Self {
-        Self { profile }
-    }
-
-    fn issuer(&self) -> Entry {
-        Entry {
-            aid: self.profile.issuer_aid,
-            instance: InstanceId::ISSUER,
-            module: self.profile.manager,
-            domain: InstanceId::ISSUER,
-            selectable: true,
-            contactless: true,
-            label: heapless::Vec::new(),
-            priority: None,
-        }
-    }
-}
-
-impl Directory for Registry<'_> {
-    fn nth(&self, memory: &mut dyn Memory, index: usize) -> Result<Option<Entry>, Sw> {
-        let Some(mut behind) = index.checked_sub(1) else {
-            return Ok(Some(self.issuer()));
-        };
-        let card = Card::read(memory)?.state;
-        let mut after = None;
-        while let Some(record) = next(memory, after)? {
-            match behind.checked_sub(1) {
-                None => return Ok(Some(record.entry(card))),
-                Some(less) => behind = less,
-            }
-            after = Some(record.instance);
-        }
-        Ok(None)
-    }
-
-    fn default(&self, memory: &mut dyn Memory, interface: Interface) -> Result<Entry, Sw> {
-        let card = Card::read(memory)?.state;
-        let mut after = None;
-        while let Some(record) = next(memory, after)? {
-            let entry = record.entry(card);
-            if record.privileges.contains(Privileges::DEFAULT_SELECTED) && entry.is_selectable(interface) {
-                return Ok(entry);
-            }
-            after = Some(record.instance);
-        }
-        Ok(self.issuer())
-    }
-
-    fn find(
-        &self,
-        memory: &mut dyn Memory,
-        name: &[u8],
-        after: Option<InstanceId>,
-        interface: Interface,
-    ) -> Result<Entry, Sw> {
-        let card = Card::read(memory)?.state;
-        let issuer = self.issuer();
-        let mut partial = None;
-        if after.is_none() && issuer.aid.starts_with(name) {
-            if issuer.aid.as_bytes() == name {
-                return Ok(issuer);
-            }
-            partial = Some(issuer);
-        }
-        let mut behind = after;
-        while let Some(record) = next(memory, behind)? {
-            behind = Some(record.instance);
-            let entry = record.entry(card);
-            if entry.is_selectable(interface) && entry.aid.starts_with(name) {
-                if after.is_some() || entry.aid.as_bytes() == name {
-                    return Ok(entry);
-                }
-                partial = partial.or(Some(entry));
-            }
-        }
-        // A locked card does not say what it holds. [GPC 9.9]
-        let absent =
-            if card == CardState::CardLocked { Sw::FUNCTION_NOT_SUPPORTED } else { Sw::FILE_NOT_FOUND };
-        partial.ok_or(absent)
-    }
-
-    fn entry(&self, memory: &mut dyn Memory, instance: InstanceId) -> Result<Entry, Sw> {
-        if instance == InstanceId::ISSUER {
-            return Ok(self.issuer());
-        }
-        let card = Card::read(memory)?.state;
-        Ok(record(memory, instance)?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?.entry(card))
-    }
 }

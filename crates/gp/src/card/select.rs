@@ -1,14 +1,15 @@
 //! SELECT of the issuer security domain: its FCI. [GPC 11.9]
 
 use huiwan_apdu::Sw;
-use huiwan_card::{Context, ResponseWriter};
+use huiwan_card::{Context, InstanceId, ResponseWriter};
 use huiwan_tlv::Tag;
 
+use super::domain::Settings;
 use super::manager::CardManager;
 use super::registry::Card;
 use crate::life_cycle::CardState;
 use crate::recognition;
-use crate::scp03::{Level, max_command_data};
+use crate::scp03::{Level, Options, max_command_data};
 
 const TAG_6F_FCI: Tag = Tag::new(0x6F);
 const TAG_84_DF_NAME: Tag = Tag::new(0x84);
@@ -16,9 +17,21 @@ const TAG_A5_PROPRIETARY: Tag = Tag::new(0xA5);
 const TAG_9F65_MAX_DATA: Tag = Tag::new(0x9F65);
 
 impl CardManager<'_> {
+    /// "i" of the channel of this domain.
+    pub(super) fn scp03_of(&self, cx: &mut Context<'_>) -> Result<Options, Sw> {
+        match cx.instance {
+            InstanceId::ISSUER => Ok(self.profile.scp03),
+            domain => Ok(Settings::read(cx.memory, domain)?.scp03),
+        }
+    }
+
     pub(super) fn answer_select(&self, cx: &mut Context<'_>, reply: &mut ResponseWriter<'_>) -> Sw {
         let state = match Card::read(cx.memory) {
             Ok(card) => card.state,
+            Err(sw) => return sw,
+        };
+        let scp03 = match self.scp03_of(cx) {
+            Ok(options) => options,
             Err(sw) => return sw,
         };
         // The longest command data field: 255 bytes, with the MAC in it.
@@ -27,7 +40,7 @@ impl CardManager<'_> {
             w.nested(TAG_6F_FCI, |w| {
                 w.put(TAG_84_DF_NAME, cx.aid.as_bytes());
                 w.nested(TAG_A5_PROPRIETARY, |w| {
-                    recognition::write_template(w, self.profile.scp03);
+                    recognition::write_template(w, scp03);
                     w.put(TAG_9F65_MAX_DATA, &[max]);
                 });
             });

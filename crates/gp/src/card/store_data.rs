@@ -4,15 +4,18 @@
 //! they are) until the grouping is complete; then it is decrypted and forwarded, one call of the application per grouping. After
 //! each call the block is looked at anew from where it stopped: nothing but that place is remembered.
 
-use huiwan_apdu::{Command, Sw};
+use huiwan_apdu::{Aid, Command, Sw};
 use huiwan_card::{Batch, Forward, InstanceId, ObjectId};
-use huiwan_crypto::{BlockKey, padding};
+use huiwan_crypto::padding;
 use huiwan_tlv::{Rules, Tag, parse};
+use zeroize::Zeroizing;
 
-use super::keys::KeySet;
 use super::manager::{CardManager, Done, Exchange};
-use super::objects;
-use crate::get_data::{TAG_5F50_MANAGER_URL, TAG_42_IIN, TAG_45_CIN};
+use super::{certificates, objects, put_key, registry, store_keys};
+use crate::get_data::{
+    TAG_5F50_MANAGER_URL, TAG_42_IIN, TAG_45_CIN, TAG_A6_KEY_REFERENCE, TAG_BF21_CERTIFICATES,
+};
+use crate::get_status::TAG_4F_AID;
 use crate::store_data::{Control, DGI_MAX, DgiPadding, Encryption, Structure};
 
 /// Bytes of a grouping's value on the wire at most: one more block when it is encrypted.
@@ -61,7 +64,7 @@ impl CardManager<'_> {
     ) -> Result<Done, Sw> {
         let result = match (x.progress.target, control.structure) {
             (0, Structure::Unstated | Structure::BerTlv) => match control.encryption {
-                Encryption::None => store_objects(x, command.data()).map(|()| None),
+                Encryption::None => self.store_objects(x, command.data()).map(|()| None),
                 _ => Err(Sw::WRONG_P1P2),
             },
             (_, Structure::BerTlv) => Err(Sw::WRONG_P1P2),
@@ -94,18 +97,21 @@ impl CardManager<'_> {
     ) -> Result<Option<Forward>, Sw> {
         loop {
             let pieces = usize::from(x.progress.piece_len);
-            let total = gather(x, block)?;
+            let mut place = core::mem::take(&mut x.cx.scratch);
+            let gathered = x.gather(block, place);
+            x.cx.scratch = core::mem::take(&mut place);
+            let total = gathered?;
             let at = usize::from(x.progress.at);
             let stream = x.cx.scratch.get(at..total).ok_or(Sw::UNKNOWN)?;
             let Some((id, header, len)) = complete(stream)? else {
                 return match (stream.len(), control.last) {
-                    (0, _) => keep(x, &[], true).map(|()| None),
+                    (0, _) => x.keep(&[], true).map(|()| None),
                     (_, true) => Err(Sw::WRONG_DATA),
                     // What is left lies in this block alone once a grouping was taken out of the stream.
-                    (_, false) if at == 0 => keep(x, block, false).map(|()| None),
+                    (_, false) if at == 0 => x.keep(block, false).map(|()| None),
                     (_, false) => {
                         let rest = block.get(at.saturating_sub(pieces)..).ok_or(Sw::UNKNOWN)?;
-                        keep(x, rest, true).map(|()| None)
+                        x.keep(rest, true).map(|()| None)
                     }
                 };
             };
@@ -113,54 +119,121 @@ impl CardManager<'_> {
             let end = from.saturating_add(len);
             x.progress.at = u16::try_from(end).map_err(|_| Sw::UNKNOWN)?;
             x.cx.scratch.copy_within(from..end, 0);
-            let len = if control.encryption == Encryption::All { self.decrypt(x, len)? } else { len };
+            let encrypted = control.encryption == Encryption::All && !store_keys::is_secret(id);
+            let len = if encrypted { self.decrypt(x, len)? } else { len };
             if len > DGI_MAX {
                 return Err(Sw::WRONG_DATA);
             }
             if x.progress.target != 0 {
                 let to = InstanceId(x.progress.target);
+                // The keys of a domain come encrypted under this session's key, which only this domain has.
+                if store_keys::is_secret(id) && is_domain(x, to)? {
+                    self.decrypt_key(x, len)?;
+                }
                 return Ok(Some(Forward::Personalise { to, dgi: id, len }));
             }
-            if id != DGI_BER_TLV {
-                return Err(Sw::REFERENCED_DATA_NOT_FOUND);
+            if store_keys::is_secret(id) {
+                self.decrypt_key(x, len)?;
             }
-            let mut objects = [0; DGI_MAX];
-            let objects = objects.get_mut(..len).ok_or(Sw::WRONG_DATA)?;
-            objects.copy_from_slice(x.cx.scratch.get(..len).ok_or(Sw::UNKNOWN)?);
-            store_objects(x, objects)?;
+            let mut value = Zeroizing::new([0; DGI_MAX]);
+            let value = value.get_mut(..len).ok_or(Sw::WRONG_DATA)?;
+            value.copy_from_slice(x.cx.scratch.get(..len).ok_or(Sw::UNKNOWN)?);
+            self.take(x, id, value)?;
         }
+    }
+
+    /// A grouping for the domain itself, plain.
+    pub(super) fn take(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, id: u16, value: &[u8]) -> Result<(), Sw> {
+        match id {
+            DGI_BER_TLV => self.store_objects(x, value),
+            store_keys::DGI_KEYS => store_keys::begin(x.cx.memory, x.domain.instance, value),
+            _ => match store_keys::add(x.cx.memory, x.domain.instance, id, value)? {
+                Some((version, set)) => {
+                    put_key::keep(x, 0, version, set)?;
+                    store_keys::end(x.cx.memory, x.domain.instance)
+                }
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Decrypts a key at the beginning of scratch, whole blocks and no padding.
+    fn decrypt_key(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, len: usize) -> Result<(), Sw> {
+        let mut key = Zeroizing::new([0; DGI_MAX]);
+        let key = key.get_mut(..len).ok_or(Sw::WRONG_DATA)?;
+        key.copy_from_slice(x.cx.scratch.get(..len).ok_or(Sw::UNKNOWN)?);
+        x.decrypt_sensitive(key)?;
+        x.cx.scratch.get_mut(..len).ok_or(Sw::UNKNOWN)?.copy_from_slice(key);
+        Ok(())
+    }
+
+    /// Objects of the domain itself: all of one command, or none.
+    fn store_objects(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, data: &[u8]) -> Result<(), Sw> {
+        let domain = x.domain.instance;
+        let mut buffer = [0; 480];
+        let mut batch = Batch::new(&mut buffer);
+        let mut key = None;
+        for object in parse(data, Rules::ISO) {
+            let object = object.map_err(|_| Sw::WRONG_DATA)?;
+            match (object.tag(), object.value()) {
+                (TAG_4F_AID, aid) => self.rename(x, aid, &mut batch)?,
+                (TAG_A6_KEY_REFERENCE, reference) => key = Some(certificates::reference(reference)?),
+                (TAG_BF21_CERTIFICATES, certificates) => {
+                    let key = key.take().ok_or(Sw::WRONG_DATA)?;
+                    certificates::put(x.cx.memory, domain, key, certificates, &mut batch)?;
+                }
+                (tag, value) => {
+                    let place = place(tag, domain).ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
+                    match value {
+                        [] => batch.delete(place),
+                        value if value.len() <= OBJECT_MAX => batch.put(place, value),
+                        _ => return Err(Sw::WRONG_DATA),
+                    }
+                }
+            }
+        }
+        if batch.is_empty() {
+            return Err(Sw::WRONG_DATA);
+        }
+        x.cx.commit(&batch)
+    }
+
+    /// The domain gets another AID, from its next selection on. [GPC 11.11.3.2]
+    fn rename(
+        &self,
+        x: &mut Exchange<'_, '_, '_, '_, '_>,
+        aid: &[u8],
+        batch: &mut Batch<'_>,
+    ) -> Result<(), Sw> {
+        let aid = Aid::new(aid).map_err(|_| Sw::WRONG_DATA)?;
+        if aid == x.domain.aid {
+            return Err(Sw::WRONG_DATA);
+        }
+        if self.is_taken(x.cx.memory, &aid)? {
+            return Err(Sw::CONDITIONS_NOT_SATISFIED);
+        }
+        match &mut x.domain.supplementary {
+            None => batch.put(objects::ISSUER_AID, aid.as_bytes()),
+            Some((record, _)) => {
+                record.aid = aid;
+                record.put(batch);
+            }
+        }
+        Ok(())
     }
 
     /// Decrypts the value at the beginning of scratch under the DEK; returns the plain length.
     fn decrypt(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, len: usize) -> Result<usize, Sw> {
-        let keys = KeySet::read(x.cx.memory, x.session.key_version())?
-            .and_then(|set| set.scp03())
-            .ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
-        let value = x.cx.scratch.get_mut(..len).ok_or(Sw::UNKNOWN)?;
-        if value.is_empty() {
+        if len == 0 {
             return Err(Sw::WRONG_DATA);
         }
-        keys.dek().decrypt_cbc(&[0; 16], value).map_err(|_| Sw::WRONG_DATA)?;
+        self.decrypt_key(x, len)?;
+        let value = x.cx.scratch.get_mut(..len).ok_or(Sw::UNKNOWN)?;
         match self.profile.dgi_padding {
             DgiPadding::WhenNeeded => Ok(len),
             DgiPadding::Always => Ok(padding::unpad_method2(value).map_err(|_| Sw::WRONG_DATA)?.len()),
         }
     }
-}
-
-/// Puts the pieces and the block together at the beginning of scratch; returns the length.
-fn gather(x: &mut Exchange<'_, '_, '_, '_, '_>, block: &[u8]) -> Result<usize, Sw> {
-    let mut at = 0_usize;
-    for n in 0..x.progress.pieces {
-        let place = x.cx.scratch.get_mut(at..).ok_or(Sw::UNKNOWN)?;
-        at = at.saturating_add(x.cx.memory.read(objects::piece(n), 0, place)?.len());
-    }
-    if at != usize::from(x.progress.piece_len) {
-        return Err(Sw::MEMORY_FAILURE);
-    }
-    let end = at.saturating_add(block.len());
-    x.cx.scratch.get_mut(at..end).ok_or(Sw::NOT_ENOUGH_MEMORY)?.copy_from_slice(block);
-    Ok(end)
 }
 
 /// Identifier, header length and value length of the grouping at the beginning of the stream, if all of it is there.
@@ -179,58 +252,16 @@ fn complete(stream: &[u8]) -> Result<Option<(u16, usize, usize)>, Sw> {
     Ok((stream.len() >= header.saturating_add(len)).then_some((id, header, len)))
 }
 
-/// Keeps a piece of an incomplete grouping, as the first one or behind those that are there. Nothing left: the pieces go.
-fn keep(x: &mut Exchange<'_, '_, '_, '_, '_>, piece: &[u8], first: bool) -> Result<(), Sw> {
-    let held = x.progress.pieces;
-    let (n, before) = if first { (0, 0) } else { (held, x.progress.piece_len) };
-    let mut buffer = [0; 255 + 64];
-    let mut batch = Batch::new(&mut buffer);
-    if !piece.is_empty() {
-        batch.put(objects::piece(n), piece);
-    }
-    if first {
-        let kept = u8::from(!piece.is_empty());
-        // A grouping has at most a header and VALUE_MAX bytes, but a host may send it in pieces of one byte.
-        for stale in kept..held {
-            batch.delete(objects::piece(stale));
-            if batch.overflowed() {
-                return Err(Sw::NOT_ENOUGH_MEMORY);
-            }
-        }
-    }
-    if !batch.is_empty() {
-        x.cx.commit(&batch)?;
-    }
-    let added = u16::try_from(piece.len()).map_err(|_| Sw::WRONG_LENGTH)?;
-    x.progress.piece_len = before.checked_add(added).ok_or(Sw::WRONG_DATA)?;
-    x.progress.pieces = if piece.is_empty() { n } else { n.checked_add(1).ok_or(Sw::NOT_ENOUGH_MEMORY)? };
-    Ok(())
+/// Whether an instance is a security domain.
+fn is_domain(x: &mut Exchange<'_, '_, '_, '_, '_>, instance: InstanceId) -> Result<bool, Sw> {
+    Ok(registry::record(x.cx.memory, instance)?.is_some_and(|record| record.is_domain()))
 }
 
-/// Objects of the domain itself: all of one command, or none.
-fn store_objects(x: &mut Exchange<'_, '_, '_, '_, '_>, data: &[u8]) -> Result<(), Sw> {
-    let mut buffer = [0; 320];
-    let mut batch = Batch::new(&mut buffer);
-    for object in parse(data, Rules::ISO) {
-        let object = object.map_err(|_| Sw::WRONG_DATA)?;
-        let place = place(object.tag()).ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
-        match object.value() {
-            [] => batch.delete(place),
-            value if value.len() <= OBJECT_MAX => batch.put(place, value),
-            _ => return Err(Sw::WRONG_DATA),
-        }
-    }
-    if batch.is_empty() {
-        return Err(Sw::WRONG_DATA);
-    }
-    x.cx.commit(&batch)
-}
-
-fn place(tag: Tag) -> Option<ObjectId> {
+fn place(tag: Tag, domain: InstanceId) -> Option<ObjectId> {
     match tag {
-        TAG_42_IIN => Some(objects::IIN),
-        TAG_45_CIN => Some(objects::CIN),
-        TAG_5F50_MANAGER_URL => Some(objects::MANAGER_URL),
+        TAG_42_IIN => Some(objects::iin(domain)),
+        TAG_45_CIN => Some(objects::cin(domain)),
+        TAG_5F50_MANAGER_URL => Some(objects::manager_url(domain)),
         _ => None,
     }
 }

@@ -1,0 +1,71 @@
+//! Card capability information, tag `67`: what a card can do, for hosts that ask before they try. [GPC H.4]
+
+use huiwan_tlv::Tag;
+use huiwan_tlv::Writer;
+
+use crate::get_data::TAG_67_CAPABILITIES;
+use crate::privileges::Privileges;
+
+/// Hash functions of load files, in `83`: SHA-1, SHA-256, SHA-384, SHA-512.
+pub const HASHES: [u8; 4] = [0x01, 0x02, 0x03, 0x04];
+
+/// What is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// Protocol number, "i" and key sizes (b1 128, b2 192, b3 256 bits) of the secure channel.
+    pub secure_channel: [u8; 3],
+    /// Privileges a security domain can have.
+    pub domain_privileges: Privileges,
+    /// Privileges an application can have.
+    pub application_privileges: Privileges,
+    /// Load files can be brought, hashed and deciphered.
+    pub load: bool,
+    /// Bits of the signature schemes of tokens, receipts and DAP: b8b7… of [`Capabilities::SYMMETRIC`] and [`Capabilities::RSA`].
+    pub signatures: u16,
+    /// Bits of the schemes of receipts.
+    pub receipts: u16,
+}
+
+impl Capabilities {
+    /// AES of 128, 192 and 256 bits, retail MAC of triple DES. (bits from memory)
+    pub const SYMMETRIC: u16 = 0x0F00;
+    /// RSA up to 1024 bits with SHA-1, over 1024 bits PSS with SHA-256. (bits from memory)
+    pub const RSA: u16 = 0x3000;
+
+    /// Nothing but the secure channel.
+    #[must_use]
+    pub const fn new(secure_channel: [u8; 3], domain: Privileges, application: Privileges) -> Self {
+        Self {
+            secure_channel,
+            domain_privileges: domain,
+            application_privileges: application,
+            load: false,
+            signatures: 0,
+            receipts: 0,
+        }
+    }
+
+    /// Writes the data object.
+    pub fn write(&self, w: &mut Writer<'_>) {
+        let [scp, i, sizes] = self.secure_channel;
+        let put = |w: &mut Writer<'_>, tag: u32, value: &[u8]| w.put(Tag::new(tag), value);
+        w.nested(TAG_67_CAPABILITIES, |w| {
+            w.nested(Tag::new(0xA0), |w| {
+                put(w, 0x80, &[scp]);
+                put(w, 0x81, &[i]);
+                put(w, 0x82, &[sizes]);
+            });
+            put(w, 0x81, &self.domain_privileges.bytes());
+            put(w, 0x82, &self.application_privileges.bytes());
+            if self.load {
+                put(w, 0x83, &HASHES);
+                // Triple DES, AES of three sizes.
+                put(w, 0x84, &[0x0F]);
+                put(w, 0x85, &self.signatures.to_be_bytes());
+                put(w, 0x86, &self.receipts.to_be_bytes());
+                put(w, 0x87, &self.signatures.to_be_bytes());
+            }
+        });
+    }
+}

@@ -1,0 +1,112 @@
+//! The registry as the element's directory.
+
+use huiwan_apdu::Sw;
+use huiwan_card::{Directory, Entry, InstanceId, Interface, Memory};
+
+use super::CardProfile;
+use super::registry::{self, View};
+use crate::life_cycle::CardState;
+use crate::privileges::Privileges;
+
+/// The registry as the element's directory.
+#[derive(Debug, Clone, Copy)]
+pub struct Registry<'a> {
+    profile: &'a CardProfile,
+}
+
+impl<'a> Registry<'a> {
+    /// A view of the registry of a card with this profile.
+    #[must_use]
+    pub const fn new(profile: &'a CardProfile) -> Self {
+        Self { profile }
+    }
+
+    fn issuer(&self, memory: &mut dyn Memory) -> Result<Entry, Sw> {
+        Ok(Entry {
+            aid: registry::issuer_aid(memory, self.profile)?,
+            instance: InstanceId::ISSUER,
+            module: self.profile.manager,
+            domain: InstanceId::ISSUER,
+            selectable: true,
+            contactless: true,
+            label: heapless::Vec::new(),
+            priority: None,
+        })
+    }
+}
+
+impl Directory for Registry<'_> {
+    fn nth(&self, memory: &mut dyn Memory, index: usize) -> Result<Option<Entry>, Sw> {
+        let Some(mut behind) = index.checked_sub(1) else {
+            return self.issuer(memory).map(Some);
+        };
+        let view = View::read(memory)?;
+        let mut after = None;
+        while let Some(record) = registry::next(memory, after)? {
+            match behind.checked_sub(1) {
+                None => return record.entry(memory, &view).map(Some),
+                Some(less) => behind = less,
+            }
+            after = Some(record.instance);
+        }
+        Ok(None)
+    }
+
+    fn default(&self, memory: &mut dyn Memory, interface: Interface) -> Result<Entry, Sw> {
+        let view = View::read(memory)?;
+        let mut after = None;
+        while let Some(record) = registry::next(memory, after)? {
+            let entry = record.entry(memory, &view)?;
+            if record.privileges.contains(Privileges::DEFAULT_SELECTED) && entry.is_selectable(interface) {
+                return Ok(entry);
+            }
+            after = Some(record.instance);
+        }
+        self.issuer(memory)
+    }
+
+    fn find(
+        &self,
+        memory: &mut dyn Memory,
+        name: &[u8],
+        after: Option<InstanceId>,
+        interface: Interface,
+    ) -> Result<Entry, Sw> {
+        let view = View::read(memory)?;
+        let issuer = self.issuer(memory)?;
+        let mut partial = None;
+        if after.is_none() && issuer.aid.starts_with(name) {
+            if issuer.aid.as_bytes() == name {
+                return Ok(issuer);
+            }
+            partial = Some(issuer);
+        }
+        let mut behind = after;
+        while let Some(record) = registry::next(memory, behind)? {
+            behind = Some(record.instance);
+            if !record.aid.starts_with(name) {
+                continue;
+            }
+            let entry = record.entry(memory, &view)?;
+            if entry.is_selectable(interface) {
+                if after.is_some() || entry.aid.as_bytes() == name {
+                    return Ok(entry);
+                }
+                partial = partial.or(Some(entry));
+            }
+        }
+        // A locked card does not say what it holds. [GPC 9.9]
+        let absent =
+            if view.card == CardState::CardLocked { Sw::FUNCTION_NOT_SUPPORTED } else { Sw::FILE_NOT_FOUND };
+        partial.ok_or(absent)
+    }
+
+    fn entry(&self, memory: &mut dyn Memory, instance: InstanceId) -> Result<Entry, Sw> {
+        if instance == InstanceId::ISSUER {
+            return self.issuer(memory);
+        }
+        let record = registry::record(memory, instance)?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
+        let view = View::read(memory)?;
+        record.entry(memory, &view)
+    }
+}

@@ -1,0 +1,53 @@
+//! Tokens and receipts of delegated management, and the schemes of all signatures of content management. [GPC 9.1.3, C.4, C.5]
+//!
+//! | key | signature |
+//! |---|---|
+//! | DES (two or three keys) | retail MAC, ISO/IEC 9797-1 algorithm 3, padding 2, 8 bytes |
+//! | AES | CMAC, 16 bytes |
+//! | RSA up to 1024 bits | RSASSA-PKCS1-v1_5 with SHA-1 |
+//! | RSA over 1024 bits | RSASSA-PSS with SHA-256 and 32 bytes of salt |
+//! | P-256 | ECDSA with SHA-256, r ‖ s |
+//!
+//! A receipt covers LV confirmation counter (2) ‖ LV unique data (identification number ‖ image number), then the names, LV each: of
+//! a load, load file and domain; of an installation, load file and instance; of an extradition, former domain, application and new
+//! domain; of a deletion and a registry update, what was named.
+
+use huiwan_crypto::{Aes, Tdes, mac};
+use huiwan_tlv::Tag;
+
+use crate::put_key::KeyType;
+
+/// Token in the data of DELETE.
+pub const TAG_9E_TOKEN: Tag = Tag::new(0x9E);
+/// Control reference of a signature: who made it. Passed over.
+pub const TAG_B6_CONTROL_REFERENCE: Tag = Tag::new(0xB6);
+/// Version of the key set with the token key. (GPC_GUI_010)
+pub const KVN_TOKEN: u8 = 0x70;
+/// Version of the key set with the receipt key. (GPC_GUI_010)
+pub const KVN_RECEIPT: u8 = 0x71;
+/// Identifier of the key in these sets.
+pub const KID: u8 = 0x01;
+
+/// What comes before the fields in the input of a token: P1 ‖ P2 ‖ Lc, Lc counting the fields before the token.
+///
+/// `extended`: the command comes in pieces or with an extended length, and Lc takes three bytes.
+#[must_use]
+pub fn header(p1: u8, p2: u8, signed: &[u8], extended: bool) -> heapless::Vec<u8, 5> {
+    let [high, low] = u16::try_from(signed.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let header: &[u8] = if extended { &[p1, p2, 0, high, low] } else { &[p1, p2, low] };
+    header.iter().copied().collect()
+}
+
+/// The signature of a symmetric key over the parts; `None` for a key that makes none.
+#[must_use]
+pub fn symmetric(key_type: KeyType, key: &[u8], parts: &[&[u8]]) -> Option<heapless::Vec<u8, 16>> {
+    match key_type {
+        KeyType::Des => {
+            let two = <&[u8; 16]>::try_from(key).map(Tdes::new2);
+            let key = two.or_else(|_| <&[u8; 24]>::try_from(key).map(Tdes::new3)).ok()?;
+            heapless::Vec::from_slice(&mac::alg3(&key, &[0; 8], parts, mac::Padding::Method2)).ok()
+        }
+        KeyType::Aes => heapless::Vec::from_slice(&mac::cmac(&Aes::new(key).ok()?, parts)).ok(),
+        _ => None,
+    }
+}
