@@ -107,7 +107,7 @@ fn with_card(atr: Atr, path: Option<&Path>, issued: bool, f: impl FnOnce(&mut Re
                     memory
                 }
             };
-            let modules = Modules::default();
+            let modules = Modules::default().with_content_management();
             let list = modules.list();
             let mut band = Band {
                 element: SecureElement::new(&list, Registry::new(&CardProfile::DEFAULT), memory)

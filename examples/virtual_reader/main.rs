@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let modules = Modules::default();
+    let modules = Modules::default().with_content_management();
     let list = modules.list();
     let (memory, new) = memory(arguments)?;
     let mut band = Band {

@@ -6,6 +6,7 @@
 
 mod crt;
 mod public;
+mod signature;
 mod uint;
 
 pub use crt::RsaPrivate;

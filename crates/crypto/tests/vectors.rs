@@ -305,3 +305,57 @@ fn rsa_fixtures() {
         assert_eq!(same.expose_parts().map(<[u8]>::to_vec), [p, q, dp, dq, qinv], "{}", v.id());
     }
 }
+
+#[test]
+fn rsa_signatures_with_appendix() {
+    let file = vectors::load(include_str!("vectors/rsa_signatures.txt"));
+    for v in file.blocks() {
+        let key = RsaPublic::new(&v.bytes("in.n"), &v.bytes("in.e")).unwrap();
+        let pss = v.id().ends_with("pss");
+        let check = |message: &[u8], signature: &[u8]| {
+            let (head, tail) = message.split_at(message.len() / 2);
+            let parts = [head, tail];
+            if pss {
+                key.verify_pss_sha256(&parts, signature)
+            } else {
+                key.verify_pkcs1_sha1(&parts, signature)
+            }
+        };
+        let (message, signature) = (v.bytes("in.message"), v.bytes("out.signature"));
+        check(&message, &signature).unwrap();
+        check(&v.bytes("in.hash"), &v.bytes("out.dap")).unwrap();
+        check(&v.bytes("in.hash"), &signature).unwrap_err();
+        for at in 0..signature.len() {
+            let mut wrong = signature.clone();
+            wrong[at] ^= 0x10;
+            check(&message, &wrong).unwrap_err();
+        }
+        check(&message, &signature[1..]).unwrap_err();
+        // The other scheme does not take it.
+        let other = if pss {
+            key.verify_pkcs1_sha1(&[&message], &signature)
+        } else {
+            key.verify_pss_sha256(&[&message], &signature)
+        };
+        other.unwrap_err();
+    }
+}
+
+/// FIPS 180-4 examples, "abc".
+#[test]
+fn longer_hashes() {
+    let hex = huiwan_testkit::hex;
+    assert_eq!(
+        hash::sha384(&[b"a", b"bc"])[..],
+        hex(
+            "CB00753F45A35E8BB5A03D699AC65007272C32AB0EDED1631A8B605A43FF5BED8086072BA1E7CC2358BAECA134C825A7"
+        )
+    );
+    assert_eq!(
+        hash::sha512(&[b"ab", b"c"])[..],
+        hex(concat!(
+            "DDAF35A193617ABACC417349AE20413112E6FA4E89A97EA20A9EEEE64B55D39A",
+            "2192992A274FC1A836BA3C23A3FEEBBD454D4423643CE80E2A9AC94FA54CA49F"
+        ))
+    );
+}

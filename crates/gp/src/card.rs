@@ -25,6 +25,7 @@ mod objects;
 mod pieces;
 mod put_key;
 mod registry;
+mod rsa_keys;
 mod select;
 mod serve;
 mod set_status;
@@ -35,6 +36,7 @@ pub use content::{PublicKey, PublicKeys};
 pub use directory::Registry;
 pub use format::{Factory, format};
 pub use manager::{CardManager, SLOT_LEN};
+pub use rsa_keys::RsaKeys;
 
 use huiwan_apdu::Aid;
 use huiwan_card::ModuleId;

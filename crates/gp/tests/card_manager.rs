@@ -37,10 +37,6 @@ fn sw<M: Memory>(card: &mut Card<'_, M>, session: &mut Open, command: &[u8]) -> 
     run(card, session, command).1
 }
 
-fn select(aid: &[u8]) -> Vec<u8> {
-    apdu([0x00, 0xA4, 0x04, 0x00], aid)
-}
-
 fn for_personalization(aid: &[u8]) -> Vec<u8> {
     let mut out = [0; 64];
     let fields = Fields { instance: aid, ..Fields::default() };

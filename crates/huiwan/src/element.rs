@@ -27,7 +27,7 @@ use huiwan_card::{Element, Module, ModuleId};
 use huiwan_crypto::International;
 use huiwan_emv::card::ppse::Ppse;
 use huiwan_emv::card::qpboc::{self, Qpboc};
-use huiwan_gp::card::{CardManager, CardProfile, ModuleEntry, Registry};
+use huiwan_gp::card::{CardManager, CardProfile, ModuleEntry, Registry, RsaKeys};
 use huiwan_purse::card::Purse;
 use huiwan_purse::profile::Profile;
 
@@ -63,11 +63,12 @@ pub const PAYMENT_MODULE: Aid = Aid::from_array(*b"\xF0HUIWAN\x02");
 /// Module AID of the transit card.
 pub const PURSE_MODULE: Aid = Aid::from_array(*b"\xF0HUIWAN\x03");
 
-/// What the card manager can install, in the order of [`Modules::list`].
-pub const MODULE_ENTRIES: [ModuleEntry; 3] = [
+/// What the card manager can install: the modules in the order of [`Modules::list`], and security domains.
+pub const MODULE_ENTRIES: [ModuleEntry; 4] = [
     ModuleEntry { load_file: LOAD_FILE, module: PPSE_MODULE, id: ModuleId(1) },
     ModuleEntry { load_file: LOAD_FILE, module: PAYMENT_MODULE, id: ModuleId(2) },
     ModuleEntry { load_file: LOAD_FILE, module: PURSE_MODULE, id: ModuleId(3) },
+    ModuleEntry::security_domain(ModuleId(0)),
 ];
 
 /// The code of a wristband.
@@ -89,6 +90,13 @@ impl<'a> Modules<'a> {
             payment: Qpboc { profile: payment },
             purse: Purse::new(purse),
         }
+    }
+
+    /// The same with LOAD, delegated management and load file signatures. An image that does not call this does not hold them.
+    #[must_use]
+    pub const fn with_content_management(mut self) -> Self {
+        self.manager = self.manager.with_content_management(Some(&RsaKeys));
+        self
     }
 
     /// The list an element takes.

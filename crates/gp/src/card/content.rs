@@ -43,6 +43,8 @@ pub trait PublicKeys: fmt::Debug + Sync {
     fn verify(&self, key: PublicKey<'_>, parts: &[&[u8]], signature: &[u8]) -> Result<(), CryptoError>;
 }
 
+type MakeReceipt = fn(&mut Exchange<'_, '_, '_, '_, '_>, u16, &[&[u8]]) -> Result<(), Sw>;
+
 /// What content management adds to the card manager.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Content<'a> {
@@ -57,7 +59,7 @@ pub(super) struct Content<'a> {
         Signed<'d>,
     ) -> Result<(), Sw>,
     confirm: fn(&mut Exchange<'_, '_, '_, '_, '_>, &mut Batch<'_>) -> Result<Option<u16>, Sw>,
-    receipt: fn(&mut Exchange<'_, '_, '_, '_, '_>, u16, &[&[u8]]) -> Result<(), Sw>,
+    receipt: MakeReceipt,
 }
 
 impl<'a> CardManager<'a> {

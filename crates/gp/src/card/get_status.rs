@@ -73,7 +73,7 @@ impl CardManager<'_> {
             }
             Scope::Applications => self.applications(x, &question, after)?,
             Scope::LoadFiles | Scope::LoadFilesAndModules => {
-                let native = usize::try_from(self.modules.len()).unwrap_or_default();
+                let native = self.modules.len();
                 // Native files count from 1, loaded ones have instance numbers above.
                 match after.filter(|&after| usize::from(after) > native) {
                     None => {

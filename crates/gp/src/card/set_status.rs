@@ -74,12 +74,12 @@ fn lock(x: &mut Exchange<'_, '_, '_, '_, '_>, command: &Command<'_>, associated:
         return Err(Sw::WRONG_DATA);
     }
     let to_lock = command.p2() & LOCK != 0;
-    if to_lock == record.state.is_locked() && (!associated || to_lock == record.locks_associated) {
-        return Err(Sw::WRONG_DATA);
-    }
     // What the domain above has locked is unlocked with it.
     if !associated && registry::locked_by_domain(x.cx.memory, &record)? {
         return Err(Sw::CONDITIONS_NOT_SATISFIED);
+    }
+    if to_lock == record.state.is_locked() && (!associated || to_lock == record.locks_associated) {
+        return Err(Sw::WRONG_DATA);
     }
     if to_lock && !record.state.is_locked() {
         record.state = record.state.locked();

@@ -17,7 +17,7 @@ use huiwan_card::{
     Action, Batch, Context, Element, Environment, InstanceId, Interface, Memory, MemoryError, Module,
     ModuleId, ObjectId, ResponseWriter, Write,
 };
-use huiwan_gp::card::{CardManager, CardProfile, Factory, ModuleEntry, Registry, SLOT_LEN, format};
+use huiwan_gp::card::{CardManager, CardProfile, Factory, ModuleEntry, Registry, RsaKeys, SLOT_LEN, format};
 use huiwan_gp::host::secure_channel::{AwaitCard, Open};
 use huiwan_gp::initialize_update::Answer;
 use huiwan_gp::scp03::{Level, StaticKeys};
@@ -204,6 +204,69 @@ pub fn with_card<M: Memory, T>(
     card.power_on();
     let result = f(&mut card);
     (card.element.into_memory(), result)
+}
+
+/// The applet of the public CAP file, as native code: the toy.
+pub const APPLET: ModuleEntry = ModuleEntry {
+    load_file: Aid::from_array([0xF0, 0x01, 0x02, 0x03, 0x05]),
+    module: Aid::from_array([0xD0, 0xD1, 0xD2, 0xD3, 0xD4, 0xD5, 0x01, 0x01]),
+    id: ModuleId(1),
+};
+
+/// As [`with_card`], with security domains and content management.
+pub fn with_domains<M: Memory, T>(memory: M, f: impl FnOnce(&mut Card<'_, M>) -> T) -> (M, T) {
+    let profile = CardProfile::DEFAULT;
+    let entries = [TOY, APPLET, ModuleEntry::security_domain(ModuleId(0))];
+    let manager = CardManager::new(&profile, &entries).with_content_management(Some(&RsaKeys));
+    let modules: [&dyn Module; 2] = [&manager, &Toy];
+    let mut card =
+        Card { element: Element::new(&modules, Registry::new(&profile), memory), random: Seeded::new(1) };
+    card.power_on();
+    let result = f(&mut card);
+    (card.element.into_memory(), result)
+}
+
+pub const SSD_FILE: [u8; 7] = [0xA0, 0x00, 0x00, 0x01, 0x51, 0x53, 0x50];
+pub const SSD_MODULE: [u8; 8] = [0xA0, 0x00, 0x00, 0x01, 0x51, 0x53, 0x50, 0x41];
+
+/// INSTALL [for install and make selectable] of a security domain; `parameters` go into C9.
+pub fn install_domain(aid: &[u8], privileges: [u8; 3], parameters: &[u8]) -> Vec<u8> {
+    let parameters = [&[0xC9, parameters.len() as u8][..], parameters].concat();
+    let fields = huiwan_gp::install::Fields {
+        load_file: &SSD_FILE,
+        module: &SSD_MODULE,
+        instance: aid,
+        privileges: &privileges,
+        parameters: &parameters,
+        token: &[],
+    };
+    install(0x0C, 0, &fields)
+}
+
+pub fn install(p1: u8, p2: u8, fields: &huiwan_gp::install::Fields<'_>) -> Vec<u8> {
+    let mut out = [0; 256];
+    apdu([0x80, 0xE6, p1, p2], fields.write(&mut out).unwrap())
+}
+
+pub fn select(aid: &[u8]) -> Vec<u8> {
+    apdu([0x00, 0xA4, 0x04, 0x00], aid)
+}
+
+/// PUT KEY of AES keys with consecutive identifiers from `id` on.
+pub fn put_keys(replaced: u8, version: u8, id: u8, keys: &[&[u8]], dek: &[u8]) -> Vec<u8> {
+    use huiwan_crypto::{Aes, BlockKey};
+    use huiwan_gp::put_key::{KeyType, put_field};
+    let mut data = [0; 250];
+    data[0] = version;
+    let mut at = 1;
+    for key in keys {
+        let mut block = key.to_vec();
+        block.resize(key.len().next_multiple_of(16), 0xA5);
+        Aes::new(dek).unwrap().encrypt_cbc(&[0; 16], &mut block).unwrap();
+        let kcv = KeyType::Aes.check_value(key).unwrap();
+        at = put_field(&mut data, at, KeyType::Aes, key.len(), &block, &kcv).unwrap();
+    }
+    apdu([0x80, 0xD8, replaced, id | if keys.len() > 1 { 0x80 } else { 0 }], &data[..at])
 }
 
 pub fn test_keys() -> StaticKeys {
