@@ -161,7 +161,8 @@ pub fn before_token(p1: u8, p2: u8, data: &[u8]) -> Result<&[u8], At<InstallErro
 
 /// `N` fields and where the last one begins.
 fn split<const N: usize>(data: &[u8]) -> Result<([&[u8]; N], usize), At<InstallError>> {
-    split_with(data, false).or_else(|error| split_with(data, true).map_err(|_| error))
+    // A field of 129 bytes that begins with 80 would read as one of 128: signatures are not that long.
+    split_with(data, true).or_else(|_| split_with(data, false))
 }
 
 fn split_with<const N: usize>(data: &[u8], ber: bool) -> Result<([&[u8]; N], usize), At<InstallError>> {
@@ -170,8 +171,8 @@ fn split_with<const N: usize>(data: &[u8], ber: bool) -> Result<([&[u8]; N], usi
     for field in &mut fields {
         at = data.len().saturating_sub(rest.len());
         let (len, behind) = match *rest {
-            [0x81, len, ref behind @ ..] if ber => (usize::from(len), behind),
-            [0x82, high, low, ref behind @ ..] if ber => {
+            [0x81, len, ref behind @ ..] if ber && len >= 0x80 => (usize::from(len), behind),
+            [0x82, high, low, ref behind @ ..] if ber && high != 0 => {
                 (usize::from(u16::from_be_bytes([high, low])), behind)
             }
             [len, ref behind @ ..] => (usize::from(len), behind),

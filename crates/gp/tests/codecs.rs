@@ -1,12 +1,13 @@
 //! Every codec gives back what it was given, and takes arbitrary bytes without a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 
-use huiwan_gp::delete::Target;
+use huiwan_gp::delete::{Names, Target};
 use huiwan_gp::get_status::{self, Search};
 use huiwan_gp::initialize_update::Answer;
-use huiwan_gp::install::{Fields, Parameters};
+use huiwan_gp::install::{DomainParameters, Fields, LoadFields, Parameters, before_token};
 use huiwan_gp::life_cycle::ContactlessState;
-use huiwan_gp::put_key::{KeyData, KeyType, put_field};
+use huiwan_gp::put_key::{KeyData, KeyType, put_ecc_field, put_field, put_rsa_field};
 use huiwan_gp::scp03::{Level, Options, challenge::Counter};
 use huiwan_gp::store_data::Control;
 use huiwan_gp::{key_information, recognition};
@@ -108,12 +109,69 @@ proptest! {
     }
 
     #[test]
+    fn public_key_fields(
+        version in any::<u8>(), modulus in proptest::collection::vec(any::<u8>(), 64..=256),
+        exponent in proptest::collection::vec(any::<u8>(), 1..=4), curve in any::<u8>(), as_ber in any::<bool>(),
+    ) {
+        let mut out = [0; 300];
+        out[0] = version;
+        let end = put_rsa_field(&mut out, 1, &modulus, &exponent).unwrap();
+        let mut raw = out[..end].to_vec();
+        if !as_ber && modulus.len() <= 0x80 {
+            // The same with one byte for every length.
+            raw = [&[version, 0xA1, modulus.len() as u8][..], &modulus, &[0xA0, exponent.len() as u8], &exponent, &[0]].concat();
+        }
+        let fields: Vec<_> = KeyData::parse(&raw).unwrap().fields().map(Result::unwrap).collect();
+        prop_assert_eq!(fields.len(), 1);
+        prop_assert_eq!((fields[0].key_type, fields[0].encrypted), (KeyType::RsaPublic, &modulus[..]));
+        prop_assert_eq!((fields[0].second, fields[0].attributes), (&exponent[..], None));
+        let point = &modulus[..65.min(modulus.len())];
+        let end = put_ecc_field(&mut out, 1, point, curve).unwrap();
+        let fields: Vec<_> = KeyData::parse(&out[..end]).unwrap().fields().map(Result::unwrap).collect();
+        prop_assert_eq!((fields[0].encrypted, fields[0].second), (point, &[curve][..]));
+    }
+
+    #[test]
+    fn load_fields_and_tokens(
+        load_file in bytes(16), domain in bytes(16), hash in bytes(64), parameters in bytes(20), token in bytes(128),
+    ) {
+        let fields = LoadFields { load_file: &load_file, domain: &domain, hash: &hash, parameters: &parameters, token: &token };
+        let mut out = [0; 300];
+        let raw = fields.write(&mut out).unwrap();
+        prop_assert_eq!(LoadFields::parse(raw).unwrap(), fields);
+        prop_assert_eq!(before_token(0x02, 0, raw).unwrap(), &raw[..raw.len() - token.len() - 1]);
+        // The token's length as BER.
+        if token.len() == 128 {
+            let ber = [&raw[..raw.len() - 129], &[0x81, 0x80], &token].concat();
+            prop_assert_eq!(LoadFields::parse(&ber).unwrap(), fields);
+            prop_assert_eq!(before_token(0x02, 0, &ber).unwrap(), &raw[..raw.len() - 129]);
+        }
+    }
+
+    #[test]
+    fn domain_parameters(
+        secure_channel: Option<[u8; 2]>, accept in proptest::option::of(bytes(2)), personalised in any::<bool>(), authority: Option<[u8; 2]>,
+    ) {
+        let accept = accept.as_deref().filter(|bits| !bits.is_empty());
+        let parameters = DomainParameters {
+            secure_channel, accept_extradition: accept, accept_deletion: accept, personalised, authority, accept_extradition_away: accept,
+        };
+        let mut out = [0; 64];
+        prop_assert_eq!(DomainParameters::parse(parameters.write(&mut out).unwrap()).unwrap(), parameters);
+    }
+
+    #[test]
     fn arbitrary_bytes(raw in bytes(80)) {
         let _ = Fields::parse(&raw);
         let _ = Parameters::parse(&raw);
         let _ = Answer::parse(&raw);
         let _ = Search::parse(&raw);
         let _ = Target::parse(&raw);
+        let _ = DomainParameters::parse(&raw);
+        let _ = LoadFields::parse(&raw);
+        if let Ok(Some(names)) = Names::parse(&raw) {
+            prop_assert!(names.aids().count() <= raw.len());
+        }
         for entry in get_status::entries(&raw).flatten() {
             prop_assert!(entry.modules().count() <= raw.len());
         }
@@ -129,7 +187,8 @@ proptest! {
 fn single_bytes() {
     for byte in 0..=255_u8 {
         if let Some(control) = Control::from_byte(byte) {
-            assert_eq!(control.byte(), byte);
+            // Whether an answer is wanted does not stay.
+            assert_eq!(control.byte(), byte & !0x01);
         }
         if let Some(level) = Level::from_byte(byte) {
             assert_eq!(level.byte(), byte);

@@ -1,0 +1,300 @@
+//! A card with domains against whoever holds its keys: any commands, in and out of a channel, with power cut at any commit. Shared
+//! by the property test beside it and by the fuzz target `gp_card_any_apdu`.
+//!
+//! The card never panics, the registry is consistent after every operation, no answer holds eight bytes of a key that nobody sent,
+//! and after power-on nothing is stored for an instance that does not exist.
+//!
+//! Input, one operation after another, missing bytes are zeros:
+//!
+//! | first byte, modulo 8 | then |
+//! |---|---|
+//! | 0 | length 1, command as it is |
+//! | 1 | name 1: SELECT |
+//! | 2 | keys 1, level 1: a channel on what is selected |
+//! | 3 | command 1, P1, P2, length 1, data: through the channel |
+//! | 4 | number 1: a command that makes sense, through the channel |
+//! | 5 | number 1, place 1, value 1: the same with one byte of its data changed |
+//! | 6 | commits 1, mode 1: power is cut |
+//! | 7 | nothing: power off and on |
+
+use std::collections::HashSet;
+
+use huiwan_apdu::Command;
+use huiwan_card::{Directory, InstanceId, Memory};
+use huiwan_gp::card::{CardProfile, Factory, Registry, TEST_KEY};
+use huiwan_gp::host::secure_channel::Open;
+use huiwan_gp::install::{Fields, LoadFields};
+use huiwan_gp::privileges::Privileges;
+use huiwan_gp::scp03::{Level, StaticKeys};
+use huiwan_testkit::hex;
+
+use crate::support::{
+    APPLET, Card, MapMemory, TOY_AID, apdu, install, install_domain, install_toy, new_memory, put_keys,
+    select, test_keys, try_open, with_domains,
+};
+
+static PROFILE: CardProfile = CardProfile::DEFAULT;
+const BANK: [u8; 6] = [0xF0, 0xBA, 0x00, 0x00, 0x00, 0x01];
+const TRANSIT: [u8; 6] = [0xF0, 0xBA, 0x00, 0x00, 0x00, 0x02];
+const ISSUER: [u8; 8] = [0xA0, 0x00, 0x00, 0x01, 0x51, 0x00, 0x00, 0x00];
+const ELF: [u8; 7] = [0xD0, 0xD1, 0xD2, 0xD3, 0xD4, 0xD5, 0x01];
+const BANK_KEY: [u8; 16] = *b"\x9a\x31\x0c\xf7\x55\xe2\x48\xbd\x60\x1d\x83\x2e\xca\x74\x3f\x96";
+const WINDOW: usize = 8;
+const INS: [u8; 10] = [0xE2, 0xE4, 0xE6, 0xE8, 0xF0, 0xF2, 0xD8, 0xCA, 0xCB, 0x50];
+
+struct Tape<'a>(&'a [u8]);
+
+impl Tape<'_> {
+    fn byte(&mut self) -> u8 {
+        match self.0.split_first() {
+            Some((first, rest)) => {
+                self.0 = rest;
+                *first
+            }
+            None => 0,
+        }
+    }
+
+    fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.byte()).collect()
+    }
+}
+
+fn bank_keys() -> StaticKeys {
+    StaticKeys::new(&BANK_KEY, &BANK_KEY, &BANK_KEY).unwrap()
+}
+
+/// Commands that make sense somewhere.
+fn commands() -> Vec<Vec<u8>> {
+    let file = [&hex("C440")[..], &[0x5A; 64]].concat();
+    let load = LoadFields { load_file: &ELF, ..LoadFields::default() };
+    let mut out = [0; 64];
+    let for_load = load.write(&mut out).unwrap().to_vec();
+    let named = |to: &[u8], what: &[u8], p1| {
+        install(p1, 0, &Fields { load_file: to, instance: what, ..Fields::default() })
+    };
+    let delete = |aid: &[u8], p2| apdu([0x80, 0xE4, 0, p2], &[&[0x4F, aid.len() as u8][..], aid].concat());
+    vec![
+        apdu([0x80, 0xE6, 0x02, 0], &for_load),
+        apdu([0x80, 0xE8, 0x00, 0], &file[..30]),
+        apdu([0x80, 0xE8, 0x80, 1], &file[30..]),
+        apdu([0x80, 0xE6, 0x0E, 1], &for_load),
+        install_toy(&TOY_AID, &hex("C9021234")),
+        install_toy(&[0xF0, 1, 2, 3, 4, 1, 2], &hex("C900EF05A003810100")),
+        install_domain(&TRANSIT, [0xA0, 0, 0], &[]),
+        install_domain(&[0xF0, 0xBA, 0, 0, 0, 3], [0xC1, 0x40, 0], &hex("820100830100")),
+        named(&TRANSIT, &TOY_AID, 0x10),
+        named(&ISSUER, &TRANSIT, 0x10),
+        named(&BANK, &BANK, 0x10),
+        named(&[], &TOY_AID, 0x20),
+        named(&[], &TRANSIT, 0x40),
+        apdu([0x80, 0xE2, 0x88, 0], &hex("010103AABBCC")),
+        apdu([0x80, 0xE2, 0x08, 0], &hex("010120AA")),
+        apdu([0x80, 0xE2, 0x90, 0], &hex("4F05F0AA000001")),
+        apdu([0x80, 0xE2, 0x90, 0], &hex("A60483021330BF2103010203")),
+        apdu([0x80, 0xE2, 0x08, 0], &hex("00B90EB90C800188810110820101830140")),
+        delete(&TOY_AID, 0),
+        delete(&BANK, 0x80),
+        delete(&ELF, 0x80),
+        apdu([0x80, 0xE4, 0x80, 0], &hex("4F07F001")),
+        apdu([0x80, 0xE4, 0x00, 0], &hex("D20131")),
+        apdu([0x80, 0xF0, 0x40, 0x80], &TOY_AID),
+        apdu([0x80, 0xF0, 0x60, 0x80], &BANK),
+        apdu([0x80, 0xF0, 0x60, 0x00], &BANK),
+        apdu([0x80, 0xF0, 0x80, 0x07], &ISSUER),
+        apdu([0x80, 0xF0, 0x80, 0x0F], &ISSUER),
+        apdu([0x80, 0xF0, 0x80, 0x7F], &ISSUER),
+        apdu([0x80, 0xF2, 0x40, 0x02], &hex("4F00")),
+        apdu([0x80, 0xF2, 0x40, 0x03], &hex("4F00")),
+        apdu([0x80, 0xF2, 0x10, 0x00], &hex("4F00")),
+        apdu([0x80, 0xF2, 0x80, 0x02], &hex("4F005C024FC5")),
+        put_keys(0, 0x31, 1, &[&[0x77; 16][..]; 3], &TEST_KEY),
+        put_keys(0, 0x73, 1, &[&[0x78; 24][..]], &BANK_KEY),
+        put_keys(0x30, 0x32, 1, &[&[0x79; 16][..]; 3], &BANK_KEY),
+        hex("80CA00E000"),
+        hex("80CA006700"),
+        hex("80CA2F0000"),
+        apdu([0x80, 0xCA, 0xBF, 0x21], &hex("A60483021330")),
+    ]
+}
+
+struct Attack<'c, 'm> {
+    card: &'c mut Card<'m, MapMemory>,
+    session: Option<Open>,
+    keys: HashSet<[u8; WINDOW]>,
+}
+
+impl Attack<'_, '_> {
+    fn send(&mut self, command: &[u8]) -> Vec<u8> {
+        // What was sent may come back.
+        command.windows(WINDOW).for_each(|window| {
+            self.keys.remove(window);
+        });
+        let answer = self.card.send(command);
+        assert!((2..=258).contains(&answer.len()), "an answer of {} bytes", answer.len());
+        self.look(&answer);
+        if self.card.element.memory().cut.is_some_and(|cut| self.card.element.memory().commits > cut) {
+            self.power();
+        }
+        answer
+    }
+
+    fn look(&self, answer: &[u8]) {
+        for window in answer.windows(WINDOW) {
+            assert!(!self.keys.contains(window), "a piece of a key in {answer:02X?}");
+        }
+    }
+
+    fn through(&mut self, command: &[u8]) {
+        let Ok(parsed) = Command::parse(command) else { return };
+        command.windows(WINDOW).for_each(|window| {
+            self.keys.remove(window);
+        });
+        let Some(mut session) = self.session.take() else {
+            self.send(command);
+            return;
+        };
+        let mut wire = [0; 300];
+        let Ok(sent) = session.wrap(&parsed, &mut wire) else {
+            self.session = Some(session);
+            return;
+        };
+        let sent = sent.to_vec();
+        let answer = self.send(&sent);
+        let mut out = [0; 300];
+        let Ok(opened) = session.unwrap(&answer, &mut out) else { return };
+        self.look(opened.data());
+        // Errors of a dead session and of a live one look the same; a dead one just answers 6982 from now on.
+        self.session = Some(session);
+    }
+
+    fn power(&mut self) {
+        self.session = None;
+        self.card.element.power_off();
+        let memory = self.card.element.memory_mut();
+        (memory.cut, memory.commits) = (None, 0);
+        self.card.power_on();
+        for &(instance, id) in self.card.element.memory().objects.keys() {
+            let has =
+                |base: u16| self.card.element.memory().objects.contains_key(&(0, base | u16::from(instance)));
+            assert!(instance == 0 || has(0x0100) || has(0x0500), "left over: {instance} {id:04X}");
+        }
+        assert!(!self.card.element.memory().objects.contains_key(&(0, 0x0008)), "a deletion under way");
+    }
+
+    /// The registry as the dispatcher sees it.
+    fn check(&mut self) {
+        let registry = Registry::new(&PROFILE);
+        let memory = self.card.element.memory_mut();
+        let (cut, commits) = (memory.cut.take(), memory.commits);
+        let (mut names, mut domains, mut index) = (HashSet::new(), Vec::new(), 0);
+        while let Some(entry) = registry.nth(memory, index).expect("the registry is readable") {
+            assert!(names.insert(entry.aid.as_bytes().to_vec()), "a name twice");
+            domains.push((entry.instance, entry.domain));
+            index += 1;
+        }
+        for &(_, domain) in &domains {
+            let owner =
+                domains.iter().find(|(instance, _)| *instance == domain).expect("a domain that is there");
+            assert_eq!(owner.1, domain, "a domain belongs to itself");
+        }
+        let (mut at, mut defaults) = (None, 0);
+        while let Some(object) = memory.next_object(at).unwrap() {
+            if object.instance == InstanceId::ISSUER && object.id & 0xFF00 == 0x0100 {
+                let mut raw = [0; 100];
+                let record = memory.read(object, 0, &mut raw).unwrap();
+                let privileges = Privileges::parse(&record[7..10]).unwrap();
+                assert!(privileges.is_consistent());
+                defaults += u8::from(privileges.contains(Privileges::DEFAULT_SELECTED));
+            }
+            at = Some(object);
+        }
+        assert!(defaults <= 1, "two applications are selected by default");
+        (memory.cut, memory.commits) = (cut, commits);
+    }
+}
+
+fn prepared() -> MapMemory {
+    with_domains(new_memory(&Factory::TEST), |card| {
+        let commands = [install_domain(&BANK, [0x98, 0x5C, 0x00], &[]), install_toy(&TOY_AID, &hex("C900"))];
+        let mut session = try_open(card, 0, &test_keys(), Level::CMac).unwrap();
+        for command in commands {
+            assert_eq!(crate::support::run(card, &mut session, &command).1, 0x9000);
+        }
+        card.sw(&select(&BANK));
+        let mut session = try_open(card, 0, &test_keys(), Level::CMac).unwrap();
+        let keys = put_keys(0, 0x30, 1, &[&BANK_KEY[..]; 3], &TEST_KEY);
+        assert_eq!(crate::support::run(card, &mut session, &keys).1, 0x9000);
+    })
+    .0
+}
+
+/// Runs one input.
+pub(crate) fn run(input: &[u8]) {
+    let commands = commands();
+    let mut tape = Tape(input);
+    let mut keys: HashSet<[u8; WINDOW]> = HashSet::new();
+    for key in [&TEST_KEY, &BANK_KEY] {
+        keys.extend(key.windows(WINDOW).map(|window| <[u8; WINDOW]>::try_from(window).unwrap()));
+    }
+    with_domains(prepared(), |card| {
+        let mut attack = Attack { card, session: None, keys };
+        for _ in 0..64 {
+            if tape.0.is_empty() {
+                break;
+            }
+            match tape.byte() % 8 {
+                0 => {
+                    let len = usize::from(tape.byte());
+                    let command = tape.bytes(len);
+                    if !command.is_empty() {
+                        attack.send(&command);
+                    }
+                }
+                1 => {
+                    let names: [&[u8]; 6] =
+                        [&ISSUER, &BANK, &TRANSIT, &TOY_AID, APPLET.module.as_bytes(), &[]];
+                    attack.session = None;
+                    attack.send(&select(names[usize::from(tape.byte()) % names.len()]));
+                }
+                2 => {
+                    let keys = if tape.byte() & 1 == 0 { test_keys() } else { bank_keys() };
+                    let level = Level::EVERY[usize::from(tape.byte()) % Level::EVERY.len()];
+                    attack.session = try_open(attack.card, 0, &keys, level).ok();
+                    let memory = attack.card.element.memory();
+                    if memory.cut.is_some_and(|cut| memory.commits > cut) {
+                        attack.power();
+                    }
+                }
+                3 => {
+                    let ins = INS[usize::from(tape.byte()) % INS.len()];
+                    let (p1, p2, len) = (tape.byte(), tape.byte(), usize::from(tape.byte()));
+                    let data = tape.bytes(len.min(tape.0.len()));
+                    attack.through(&apdu([0x80, ins, p1, p2], &data));
+                }
+                4 => {
+                    let command = &commands[usize::from(tape.byte()) % commands.len()];
+                    attack.through(command);
+                }
+                5 => {
+                    let mut command = commands[usize::from(tape.byte()) % commands.len()].clone();
+                    let (place, value) = (usize::from(tape.byte()), tape.byte());
+                    let last = command.len();
+                    if let Some(byte) = command[2..last].get_mut(place % last) {
+                        *byte = value;
+                    }
+                    attack.through(&command);
+                }
+                6 => {
+                    let memory = attack.card.element.memory_mut();
+                    memory.cut = Some(memory.commits + usize::from(tape.byte() % 8));
+                    memory.done_before_cut = tape.byte() & 1 == 1;
+                }
+                _ => attack.power(),
+            }
+            attack.check();
+        }
+        attack.power();
+        attack.check();
+    });
+}
