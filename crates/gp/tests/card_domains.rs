@@ -4,6 +4,7 @@
 
 mod support;
 
+use huiwan_card::{Cut, Journal, Memory, RamFlash};
 use huiwan_crypto::{Aes, BlockKey};
 use huiwan_gp::card::{Factory, TEST_KEY};
 use huiwan_gp::get_status;
@@ -659,5 +660,123 @@ fn chains_of_commands() {
             assert_eq!(sw(card, &mut session, &apdu([0x80, 0xE4, 0x80, 0], &[0; 200])), 0x9000);
         }
         assert_eq!(sw(card, &mut session, &apdu([0x80, 0xE4, 0x00, 0], &[0; 200])), 0x6A84);
+    });
+}
+
+/// A domain whose only keys are for something else than a channel: PERSONALIZED, and still opened by the domain above.
+#[test]
+fn keys_that_open_no_channel() {
+    domains(|card, session| {
+        assert_eq!(sw(card, session, &install_domain(&BANK, [0xC1, 0, 0], &[])), 0x9000);
+        let mut session = enter(card, &BANK, 0, &test_keys());
+        assert_eq!(sw(card, &mut session, &put_keys(0, 0x73, 1, &[&KEY[..]], &TEST_KEY)), 0x9000);
+        assert_eq!(status(card, &mut session, 0x40)[0].1, 0x0F);
+        let mut session = enter(card, &BANK, 0, &test_keys());
+        assert_eq!(sw(card, &mut session, &put_keys(0, 0x30, 1, &[&KEY[..]; 3], &TEST_KEY)), 0x9000);
+        assert_eq!(sw(card, &mut session, &hex("80CA00E000")), 0x9000);
+        let mut session = enter(card, &BANK, 0, &own());
+        // Its channel goes: the domain above opens it again.
+        assert_eq!(sw(card, &mut session, &apdu([0x80, 0xE4, 0, 0], &hex("D20130"))), 0x6985, "in use");
+        assert_eq!(sw(card, &mut session, &put_keys(0, 0x31, 1, &[&KEY[..]; 3], &KEY)), 0x9000);
+        assert_eq!(card.sw(&select(&BANK)), 0x9000);
+        let mut session = open(card, 0x31, &own(), Level::CMac);
+        assert_eq!(sw(card, &mut session, &apdu([0x80, 0xE4, 0, 0], &hex("D20130"))), 0x9000);
+        enter(card, &BANK, 0, &own());
+    });
+}
+
+/// Flash of the element for cuts inside a commit.
+type Flash = RamFlash<32768, 1024, 8>;
+type FlashMemory = Journal<Flash, 96>;
+
+/// What the objects of a journal are.
+fn objects(memory: &mut FlashMemory) -> MapMemory {
+    let mut map = MapMemory::default();
+    let mut at = None;
+    while let Some(object) = memory.next_object(at).unwrap() {
+        let mut buffer = [0; 600];
+        let value = memory.read(object, 0, &mut buffer).unwrap().to_vec();
+        map.objects.insert((object.instance.0, object.id), value);
+        at = Some(object);
+    }
+    map
+}
+
+/// Cuts `command` in every mode at every flash operation, on a real journal.
+fn cut_in_flash(name: &str, prepare: &[Vec<u8>], command: &[u8]) {
+    let mut blank = FlashMemory::format(Flash::erased()).unwrap();
+    huiwan_gp::card::format(&mut blank, &Factory::TEST).unwrap();
+    let (prepared, ()) = with_domains(blank, |card| {
+        let mut session = open(card, 0, &test_keys(), Level::CMac);
+        for command in prepare {
+            assert_eq!(run(card, &mut session, command).1, 0x9000, "{name}");
+        }
+        card.element.memory_mut().collect().unwrap();
+    });
+    let prepared = prepared.into_flash();
+    let attempt = |cut: Option<(u32, Cut)>| {
+        let memory = FlashMemory::mount(prepared.clone()).unwrap();
+        let (memory, (status, operations)) = with_domains(memory, |card| {
+            let mut session = open(card, 0, &test_keys(), Level::CMac);
+            let before = card.element.memory().flash().operations();
+            if let Some((after, mode)) = cut {
+                card.element.memory_mut().flash_mut().cut_after(after, mode, after ^ 0x5A5A);
+            }
+            let mut wire = [0; 300];
+            let parsed = huiwan_apdu::Command::parse(command).unwrap();
+            let sent = session.wrap(&parsed, &mut wire).unwrap().to_vec();
+            (card.sw(&sent), card.element.memory().flash().operations() - before)
+        });
+        let mut flash = memory.into_flash();
+        flash.power_on();
+        let mut memory = FlashMemory::mount(flash).unwrap_or_else(|error| panic!("{name}, {cut:?}: {error}"));
+        (objects(&mut memory), status, operations)
+    };
+    let before = snapshot(&objects(&mut FlashMemory::mount(prepared.clone()).unwrap()));
+    let (after, status, operations) = attempt(None);
+    assert_eq!(status, 0x9000, "{name}");
+    let after = snapshot(&after);
+    assert_ne!(before.0, after.0, "{name}");
+    for at in 0..operations {
+        for mode in Cut::ALL {
+            let (memory, status, _) = attempt(Some((at, mode)));
+            let seen = snapshot(&memory);
+            assert!(seen == before || seen == after, "{name}, {mode:?} at {at}:\n{}\n{}", seen.0, before.0);
+            assert!(status != 0x9000 || seen.0 == after.0, "{name}, {mode:?} at {at}");
+        }
+    }
+}
+
+#[test]
+fn power_cuts_at_every_flash_operation() {
+    let bank = install_domain(&BANK, AUTHORIZED, &[]);
+    let toy = install_toy(&TOY_AID, &hex("C9021234"));
+    let two = [bank.clone(), toy.clone()];
+    let moved = [bank.clone(), toy, extradite(&BANK, &TOY_AID)];
+    cut_in_flash("install a domain", &[], &bank);
+    cut_in_flash("extradition", &two, &extradite(&BANK, &TOY_AID));
+    let update = Fields { load_file: &BANK, instance: &TOY_AID, privileges: &[0x04], ..Fields::default() };
+    cut_in_flash("registry update", &two, &install(0x40, 0, &update));
+    cut_in_flash("lock with associated", &moved, &lock(0x60, 0x80, &BANK));
+    cut_in_flash("delete related", &moved, &delete(&BANK, 0x80));
+}
+
+#[test]
+fn resources_of_a_real_memory() {
+    let mut blank = FlashMemory::format(Flash::erased()).unwrap();
+    huiwan_gp::card::format(&mut blank, &Factory::TEST).unwrap();
+    with_domains(blank, |card| {
+        let read = |card: &mut Card<'_, FlashMemory>| {
+            let answer = card.send(&hex("80CAFF2100"));
+            assert_eq!(answer[..5], hex("FF21108102"));
+            let count = u16::from_be_bytes([answer[5], answer[6]]);
+            (count, u32::from_be_bytes([answer[9], answer[10], answer[11], answer[12]]))
+        };
+        let (count, free) = read(card);
+        assert_eq!(count, 0);
+        let mut session = open(card, 0, &test_keys(), Level::Authenticated);
+        assert_eq!(run(card, &mut session, &install_toy(&TOY_AID, &hex("C900"))).1, 0x9000);
+        let (count, less) = read(card);
+        assert!(count == 1 && less < free, "{less} {free}");
     });
 }

@@ -102,8 +102,15 @@ impl CardManager<'_> {
         x.progress.instance = 0;
         let mut buffer = [0; 16];
         let mut also = Batch::new(&mut buffer);
-        let counter = self.confirm(x, &mut also)?;
-        deletion.finish(x.cx.memory, &also)?;
+        let confirmed = self.confirm(x, &mut also);
+        let counter =
+            match confirmed.and_then(|counter| deletion.finish(x.cx.memory, &also).map(|()| counter)) {
+                Ok(counter) => counter,
+                Err(sw) => {
+                    Deletion::revoke(x.cx.memory)?;
+                    return Err(sw);
+                }
+            };
         let names = Names::parse(command.data()).ok().flatten().ok_or(Sw::UNKNOWN)?;
         let mut told = heapless::Vec::<&[u8], 8>::new();
         names.aids().take(told.capacity()).for_each(|aid| told.push(aid).unwrap_or_default());

@@ -135,7 +135,7 @@ impl Domain {
         }
     }
 
-    /// Adds to a batch: key version 00 names `version`, and with its first keys a supplementary domain is PERSONALIZED. [GPC 5.3.2]
+    /// Adds to a batch: key version 00 names `version`.
     pub(crate) fn put_default_key_version(&mut self, version: u8, card: &mut Card, batch: &mut Batch<'_>) {
         match &mut self.supplementary {
             None => {
@@ -145,11 +145,17 @@ impl Domain {
             Some((record, settings)) => {
                 settings.default_key_version = version;
                 settings.put(record.instance, batch);
-                if record.state == ApplicationState::SELECTABLE {
-                    record.state = ApplicationState::PERSONALIZED;
-                    record.put(batch);
-                }
             }
+        }
+    }
+
+    /// Adds to a batch: with its first keys a supplementary domain is PERSONALIZED. [GPC 5.3.2]
+    pub(crate) fn put_personalised(&mut self, batch: &mut Batch<'_>) {
+        if let Some((record, _)) = &mut self.supplementary
+            && record.state == ApplicationState::SELECTABLE
+        {
+            record.state = ApplicationState::PERSONALIZED;
+            record.put(batch);
         }
     }
 

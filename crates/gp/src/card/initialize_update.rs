@@ -76,12 +76,12 @@ impl CardManager<'_> {
     }
 }
 
-/// The domain whose keys serve a channel: this one, or while it has none the nearest above that has. [GPC 7.2]
+/// The domain whose keys serve a channel: this one, or while it has none for a channel the nearest above that has. [GPC 7.2]
 fn key_owner(x: &mut Exchange<'_, '_, '_, '_, '_>) -> Result<Domain, Sw> {
     let mut owner = x.domain.clone();
     while let Some((record, _)) = &owner.supplementary {
         let above = record.domain;
-        if keys::next_version(x.cx.memory, owner.instance, None)?.is_some() {
+        if owner.default_key_version(&x.card) != 0 {
             break;
         }
         let entry = x.cx.directory.entry(x.cx.memory, above)?;

@@ -79,7 +79,8 @@ impl CardManager<'_> {
     fn for_install(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, fields: &Fields<'_>) -> Result<Done, Sw> {
         let pending = load::pending(x)?;
         let request = self.checked(x.cx.memory, fields, pending.as_ref())?;
-        if self.is_taken(x.cx.memory, &request.aid)? {
+        let file_name = pending.as_ref().is_some_and(|file| file.aid == request.aid);
+        if file_name || self.is_taken(x.cx.memory, &request.aid)? {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
         let memory = &mut *x.cx.memory;
@@ -161,7 +162,7 @@ impl CardManager<'_> {
         let mut batch = Batch::new(&mut buffer);
         record.put(&mut batch);
         if let Some(file) = pending {
-            load::put_pending(x, &file, &mut batch);
+            self.put_pending(x, &file, &mut batch)?;
         }
         let counter = self.confirm(x, &mut batch)?;
         x.cx.commit(&batch)?;

@@ -180,12 +180,29 @@ impl CardManager<'_> {
             return Ok(Done::OK);
         }
         let domain = x.cx.directory.entry(x.cx.memory, checked.domain)?.aid;
-        checked.put(objects::load_file(file), &mut batch);
-        batch.delete(Request::object(file));
+        self.put_pending(x, checked, &mut batch)?;
         let counter = self.confirm(x, &mut batch)?;
         x.cx.commit(&batch)?;
         end(x.progress);
         self.receipt(x, counter, &[checked.aid.as_bytes(), domain.as_bytes()])
+    }
+
+    /// Adds the entry of the file to the batch that makes it count. Its name and its domain may have changed hands on another channel.
+    pub(super) fn put_pending(
+        &self,
+        x: &mut Exchange<'_, '_, '_, '_, '_>,
+        checked: &LoadFile,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), Sw> {
+        x.cx.directory.entry(x.cx.memory, checked.domain)?;
+        if self.is_taken(x.cx.memory, &checked.aid)? {
+            return Err(Sw::CONDITIONS_NOT_SATISFIED);
+        }
+        let file = InstanceId(x.progress.loading);
+        checked.put(objects::load_file(file), batch);
+        batch.delete(Request::object(file));
+        batch.delete(pending_object(file));
+        Ok(())
     }
 }
 
@@ -216,12 +233,4 @@ pub(super) fn pending(x: &mut Exchange<'_, '_, '_, '_, '_>) -> Result<Option<Loa
         return Ok(None);
     }
     load_file::LoadFile::read(x.cx.memory, pending_object(InstanceId(x.progress.loading)))
-}
-
-/// Adds the entry of the waiting file to the batch of its application.
-pub(super) fn put_pending(x: &Exchange<'_, '_, '_, '_, '_>, checked: &LoadFile, batch: &mut Batch<'_>) {
-    let file = InstanceId(x.progress.loading);
-    checked.put(objects::load_file(file), batch);
-    batch.delete(Request::object(file));
-    batch.delete(pending_object(file));
 }

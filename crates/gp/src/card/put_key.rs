@@ -111,6 +111,7 @@ pub(super) fn keep(
     if initial || (moved && default == replaced) || (default == 0 && opens) {
         x.domain.put_default_key_version(version, &mut x.card, &mut batch);
     }
+    x.domain.put_personalised(&mut batch);
     set.put(domain, version, new_channel, &mut batch);
     x.cx.commit(&batch)?;
 
