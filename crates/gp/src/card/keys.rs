@@ -141,6 +141,11 @@ impl KeySet {
         StaticKeys::new(aes(KID_ENC)?, aes(KID_MAC)?, aes(KID_DEK)?).ok()
     }
 
+    /// Whether a channel can be opened with this set.
+    pub(crate) fn opens_channel(&self) -> bool {
+        self.scp03().is_some()
+    }
+
     /// Whether there is no key.
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0

@@ -89,7 +89,7 @@ pub(super) fn keep(
         }
         set.complete(&there).ok_or(Sw::NOT_ENOUGH_MEMORY)?;
     }
-    let opens = set.scp03().is_some();
+    let opens = set.opens_channel();
     let default = x.domain.default_key_version(&x.card);
     let issuer = domain == InstanceId::ISSUER;
     // The factory's keys go as soon as the issuer's own can open a channel.
