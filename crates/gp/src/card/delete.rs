@@ -198,6 +198,8 @@ fn check_remaining(x: &mut Exchange<'_, '_, '_, '_, '_>, deletion: &Deletion) ->
 }
 
 /// Keys by version, by identifier, or one key. The set that serves this session stays, and the last set that opens a channel does.
+// Apart, as its buffers are large.
+#[inline(never)]
 fn delete_keys(
     x: &mut Exchange<'_, '_, '_, '_, '_>,
     id: Option<u8>,

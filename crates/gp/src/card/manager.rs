@@ -323,16 +323,24 @@ impl CardManager<'_> {
         self.whole(x, &plain, Some(result))
     }
 
-    /// Puts the data of a chain together, then carries the command out.
+    /// Carries the command out, with all data of its chain if it ends one.
     fn whole(
         &self,
         x: &mut Exchange<'_, '_, '_, '_, '_>,
         plain: &Command<'_>,
         result: Option<Sw>,
     ) -> Result<Done, Sw> {
-        if x.progress.chain == 0 {
-            return self.handle(x, plain, result);
-        }
+        if x.progress.chain == 0 { self.handle(x, plain, result) } else { self.chained(x, plain, result) }
+    }
+
+    /// Apart, so that only a chain takes its buffer from the stack.
+    #[inline(never)]
+    fn chained(
+        &self,
+        x: &mut Exchange<'_, '_, '_, '_, '_>,
+        plain: &Command<'_>,
+        result: Option<Sw>,
+    ) -> Result<Done, Sw> {
         let mut whole = Zeroizing::new([0; CHAIN_MAX]);
         let gathered = x.gather(plain.data(), &mut *whole);
         let done = gathered.and_then(|len| {

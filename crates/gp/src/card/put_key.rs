@@ -15,6 +15,8 @@ use crate::put_key::{Field, KID_DEK, KeyData, KeyType, SEVERAL};
 const KEYS_MAX: usize = 12;
 
 impl CardManager<'_> {
+    // Apart, as its buffers are large.
+    #[inline(never)]
     pub(super) fn put_key(
         &self,
         x: &mut Exchange<'_, '_, '_, '_, '_>,

@@ -18,6 +18,7 @@
 //! | 7 | nothing: power off and on |
 
 use std::collections::HashSet;
+use std::sync::OnceLock;
 
 use huiwan_apdu::Command;
 use huiwan_card::{Directory, InstanceId, Memory};
@@ -215,6 +216,11 @@ impl Attack<'_, '_> {
 }
 
 fn prepared() -> MapMemory {
+    static PREPARED: OnceLock<MapMemory> = OnceLock::new();
+    PREPARED.get_or_init(prepare).clone()
+}
+
+fn prepare() -> MapMemory {
     with_domains(new_memory(&Factory::TEST), |card| {
         let commands = [install_domain(&BANK, [0x98, 0x5C, 0x00], &[]), install_toy(&TOY_AID, &hex("C900"))];
         let mut session = try_open(card, 0, &test_keys(), Level::CMac).unwrap();
@@ -231,7 +237,8 @@ fn prepared() -> MapMemory {
 
 /// Runs one input.
 pub(crate) fn run(input: &[u8]) {
-    let commands = commands();
+    static COMMANDS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    let commands = COMMANDS.get_or_init(commands);
     let mut tape = Tape(input);
     let mut keys: HashSet<[u8; WINDOW]> = HashSet::new();
     for key in [&TEST_KEY, &BANK_KEY] {
