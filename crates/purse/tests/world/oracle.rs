@@ -131,3 +131,116 @@ pub fn sealed(is_sm4: bool, key: &[u8], always: bool, data: &[u8]) -> Vec<u8> {
     }
     plain.chunks(size).flat_map(|block| if is_sm4 { sm4(key, block) } else { tdes(key, block) }).collect()
 }
+
+fn and_inverted(half: &[u8]) -> Vec<u8> {
+    half.iter().copied().chain(half.iter().map(|byte| !byte)).collect()
+}
+
+/// The two algorithms of the tables, each with its own blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    Tdes,
+    Sm4,
+}
+
+impl Family {
+    pub const ALL: [Self; 2] = [Self::Tdes, Self::Sm4];
+
+    /// The byte in the answers to initialisations.
+    pub const fn byte(self) -> u8 {
+        match self {
+            Self::Tdes => 1,
+            Self::Sm4 => 4,
+        }
+    }
+
+    pub fn diversify(self, master: &[u8], factor: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Tdes => diversify(master, factor),
+            Self::Sm4 => sm4(master, &and_inverted(factor)),
+        }
+    }
+
+    fn session(self, key: &[u8], block: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Tdes => tdes(key, block),
+            Self::Sm4 => sm4(key, &and_inverted(block)),
+        }
+    }
+
+    /// SESLK, SESULK, SESUK, and the key of an online grey unlock.
+    pub fn online_session(self, key: &[u8], random: &[u8], online_seq: &[u8]) -> Vec<u8> {
+        self.session(key, &[random, online_seq, &[0x80, 0x00]].concat())
+    }
+
+    /// SESPK.
+    pub fn debit_session(
+        self,
+        dpk: &[u8],
+        random: &[u8],
+        offline_seq: &[u8],
+        terminal_seq: &[u8],
+    ) -> Vec<u8> {
+        self.session(dpk, &[random, offline_seq, &terminal_seq[2..]].concat())
+    }
+
+    /// The session key of a debit once more over the terminal's random number.
+    pub fn grey_session(
+        self,
+        dpk: &[u8],
+        random: &[u8],
+        offline_seq: &[u8],
+        terminal_seq: &[u8],
+        terminal_random: &[u8],
+    ) -> Vec<u8> {
+        let first = self.debit_session(dpk, random, offline_seq, terminal_seq);
+        let block = [terminal_random, &[0x80, 0, 0, 0]].concat();
+        match self {
+            Self::Tdes => e(&first, &block),
+            Self::Sm4 => sm4(&first, &and_inverted(&block)),
+        }
+    }
+
+    /// A transaction MAC under a session key.
+    pub fn mac(self, session: &[u8], message: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Tdes => mac(session, message),
+            Self::Sm4 => self.secured(session, &[], message),
+        }
+    }
+
+    /// A TAC, and the MAC of RELOAD PIN: the two halves of a 3DES key added together, an SM4 key whole.
+    pub fn tac(self, key: &[u8], message: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Tdes => tac(key, message),
+            Self::Sm4 => self.secured(key, &[], message),
+        }
+    }
+
+    /// The MAC of a secured command.
+    pub fn secured(self, key: &[u8], challenge: &[u8], message: &[u8]) -> Vec<u8> {
+        if self == Self::Tdes {
+            return secured(key, challenge, message);
+        }
+        let mut state = challenge.to_vec();
+        state.resize(16, 0);
+        let mut padded = [message, &[0x80]].concat();
+        padded.resize(padded.len().next_multiple_of(16), 0);
+        for block in padded.chunks(16) {
+            let mixed: Vec<u8> = state.iter().zip(block).map(|(a, b)| a ^ b).collect();
+            state = sm4(key, &mixed);
+        }
+        state.truncate(4);
+        state
+    }
+
+    /// len ‖ PIN ‖ 80 00… encrypted, as PIN UNBLOCK carries it.
+    pub fn sealed_pin(self, dpuk: &[u8], pin: &[u8]) -> Vec<u8> {
+        let mut block = [&[u8::try_from(pin.len()).unwrap()], pin, &[0x80]].concat();
+        block.resize(if self == Self::Tdes { 8 } else { 16 }, 0);
+        match self {
+            Self::Tdes => tdes(dpuk, &block),
+            Self::Sm4 => sm4(dpuk, &block),
+        }
+    }
+}
