@@ -5,6 +5,8 @@ pub mod bank;
 pub mod by_hand;
 pub mod fuel;
 pub mod oracle;
+pub mod paper;
+pub mod script;
 pub mod secured;
 
 use core::cell::RefCell;
