@@ -35,14 +35,13 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Idle),
     ];
     let how = prop_oneof![
-        12 => Just(How::Answered),
-        3 => Just(How::Wrong),
+        15 => Just(How::Answered),
         1 => Just(How::Lost),
         5 => (prop_oneof![3 => 0_u32..3, 1 => 0_u32..16], proptest::sample::select(&Cut::ALL[..])).prop_map(|(n, cut)| How::Cut(n, cut)),
     ];
     let amount = prop_oneof![8 => 0_u32..3000, 1 => 0_u32..120_000];
-    (verb, 1_u8..3, amount, how)
-        .prop_map(|(verb, account, amount, how)| Step::new(verb, account, amount, how))
+    (verb, 1_u8..3, amount, proptest::bool::weighted(0.15), how)
+        .prop_map(|(verb, account, amount, wrong, how)| Step::new(verb, account, amount, wrong, how))
 }
 
 /// Any day of any card, of at most `len` steps.

@@ -1,7 +1,8 @@
 //! Scripts: what happens to a card, one step a line, to be read and replayed.
 //!
-//! `load ep 500`, `buy ed 100 wrong`, `composite 7 cut 3 random`, `retap`: verb, account, amount, and how the last command of
-//! the step ends. `wrong`: its MAC or PIN is wrong. `lost`: its answer is. `cut N MODE`: power is cut in its flash operation N.
+//! `load ep 500`, `buy ed 100 wrong`, `composite ep 7 cut 3 random`, `retap`: verb, account, amount, and what becomes of the last
+//! command of the step. `wrong`: its MAC or PIN is wrong. `lost`: its answer is. `cut N MODE`: power is cut in its flash
+//! operation N.
 
 use core::fmt;
 use core::str::FromStr;
@@ -80,7 +81,6 @@ verbs! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
     Answered,
-    Wrong,
     Lost,
     Cut(u32, Cut),
 }
@@ -92,19 +92,17 @@ pub struct Step {
     /// P2: 01 ED, 02 EP.
     pub account: u8,
     pub amount: u32,
+    /// Whether its MAC or PIN is wrong.
+    pub wrong: bool,
     pub how: How,
 }
 
 impl Step {
     /// A step without what its verb does not want.
-    pub fn new(verb: Verb, account: u8, amount: u32, how: How) -> Self {
+    pub fn new(verb: Verb, account: u8, amount: u32, wrong: bool, how: How) -> Self {
         let wants = verb.wants();
-        Self {
-            verb,
-            account: if wants.0 { account } else { 2 },
-            amount: if wants.1 { amount } else { 0 },
-            how,
-        }
+        let (account, amount) = (if wants.0 { account } else { 2 }, if wants.1 { amount } else { 0 });
+        Self { verb, account, amount, wrong, how }
     }
 }
 
@@ -118,9 +116,11 @@ impl fmt::Display for Step {
         if amount {
             write!(f, " {}", self.amount)?;
         }
+        if self.wrong {
+            f.write_str(" wrong")?;
+        }
         match self.how {
             How::Answered => Ok(()),
-            How::Wrong => f.write_str(" wrong"),
             How::Lost => f.write_str(" lost"),
             How::Cut(n, cut) => write!(f, " cut {n} {}", format!("{cut:?}").to_lowercase()),
         }
@@ -134,12 +134,12 @@ impl FromStr for Step {
         let mut words = line.split_whitespace();
         let verb = words.next().unwrap_or_default();
         let verb = Verb::ALL.iter().find(|v| v.text() == verb).ok_or(format!("no verb {verb}"))?;
-        let mut step = Self { verb: *verb, account: 2, amount: 0, how: How::Answered };
+        let mut step = Self { verb: *verb, account: 2, amount: 0, wrong: false, how: How::Answered };
         while let Some(word) = words.next() {
             match word {
                 "ed" => step.account = 1,
                 "ep" => step.account = 2,
-                "wrong" => step.how = How::Wrong,
+                "wrong" => step.wrong = true,
                 "lost" => step.how = How::Lost,
                 "cut" => {
                     let n = words.next().and_then(|n| n.parse().ok()).ok_or("cut where?")?;
@@ -565,21 +565,18 @@ impl World {
             return;
         }
         let Some((mut command, asked)) = self.prepare(step) else { return };
+        let wrong = step.wrong && command.len() > 5 && step.verb != Verb::Open;
+        if wrong {
+            let pin = command[..2] == [0x00, 0x20] || command[..3] == [0x80, 0x5E, 0x01];
+            let at = if pin { 5 } else { 4 + usize::from(command[4]) };
+            command[at] ^= 1;
+        }
         match step.how {
-            How::Wrong if command.len() > 5 && step.verb != Verb::Open => {
-                let lc = usize::from(command[4]);
-                let at = if command[..2] == [0x00, 0x20] || command[..3] == [0x80, 0x5E, 0x01] {
-                    5
-                } else {
-                    4 + lc
-                };
-                command[at] ^= 1;
+            How::Answered => {
                 let answer = self.send(&command);
-                assert_ne!(answer[answer.len() - 2..], [0x90, 0x00], "wrong and taken: {step}");
-            }
-            How::Answered | How::Wrong => {
-                let answer = self.send(&command);
-                if let Some(asked) = asked.filter(|_| answer.ends_with(&[0x90, 0x00])) {
+                let done = answer.ends_with(&[0x90, 0x00]);
+                assert!(!(done && wrong), "wrong and taken: {step}");
+                if let Some(asked) = asked.filter(|_| done) {
                     self.believe(&asked);
                 }
             }
@@ -686,8 +683,8 @@ impl World {
         self.retap();
         self.read_out();
         self.balances();
-        let unblock = Step::new(Verb::Unblock, 2, 0, How::Answered);
-        let reload = Step::new(Verb::ReloadPin, 2, 0, How::Answered);
+        let unblock = Step::new(Verb::Unblock, 2, 0, false, How::Answered);
+        let reload = Step::new(Verb::ReloadPin, 2, 0, false, How::Answered);
         self.select();
         if self.paper().lock() == 1 {
             self.step(&unblock);
