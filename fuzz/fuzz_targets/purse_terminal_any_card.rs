@@ -7,6 +7,7 @@
 #[path = "../../crates/purse/tests/world/mod.rs"]
 mod world;
 
+use huiwan_purse::host::LoadKeys;
 use huiwan_purse::terminal::desk::{Desk, Update};
 use huiwan_purse::terminal::drive::{self, Transport};
 use huiwan_purse::terminal::lock::{Drain, Lock, MaintenanceKey, Order};
@@ -14,7 +15,8 @@ use huiwan_purse::terminal::metro::{self, Incomplete};
 use huiwan_purse::terminal::purchase::Purchase;
 use huiwan_purse::terminal::service::Service;
 use huiwan_purse::terminal::{
-    AID_JTT_978_EP, Inquiry, Last, Mac2, Outcome, Pending, Policy, Recovered, Recovery, Tap, bus, etc,
+    AID_JTT_978_EP, Inquiry, Last, LoadApproval, LoadRequest, Mac2, Outcome, Pending, Policy, Recovered,
+    Recovery, Tap, TopUp, TopUpOutcome, bus, etc,
 };
 use huiwan_purse::transit::process::{Kind, Process};
 use libfuzzer_sys::fuzz_target;
@@ -62,6 +64,22 @@ fn tap<V: Service>(service: &V, card: &mut Anything<'_>, fare: u32) {
     }
 }
 
+/// The host approves no MAC1 that somebody made up, so nothing is ever loaded.
+fn top_up(card: &mut Anything<'_>, amount: u32) {
+    let mut keys = world::load_keys();
+    let mut host = |request: &LoadRequest| {
+        let mac2 = keys.approve_load(request, STAMP).ok()?;
+        Some(LoadApproval { stamp: STAMP, mac2 })
+    };
+    let mut pending = None;
+    let outcome =
+        drive::top_up(&mut TopUp::new(DEVICE, amount), card, &mut host, &mut |it| pending = Some(*it));
+    match outcome.unwrap() {
+        TopUpOutcome::Loaded { .. } | TopUpOutcome::Uncertain(_) => panic!("the host approved"),
+        _ => assert_eq!(pending, None, "nothing is open that was not approved"),
+    }
+}
+
 fuzz_target!(|input: &[u8]| {
     let Some((&[engine, high, low], rest)) = input.split_first_chunk() else { return };
     let fare = u32::from(u16::from_be_bytes([high, low]));
@@ -75,7 +93,7 @@ fuzz_target!(|input: &[u8]| {
         vehicle: *b"B1234567",
         direction: 0xAB,
     };
-    match engine % 9 {
+    match engine % 10 {
         0 => tap(&Purchase { amount: fare }, &mut card, fare),
         1 => {
             tap(&metro::Entry { incomplete: Incomplete::Charge(metro::Owed::Ask), ..ENTRY }, &mut card, fare)
@@ -95,6 +113,7 @@ fuzz_target!(|input: &[u8]| {
                 etc::Lane { network: [1; 2], station: [2; 2], lane: 3, entered: 3, left: 4, ahead: 28_800 };
             tap(&etc::Exit { lane }, &mut card, fare);
         }
+        8 => top_up(&mut card, fare),
         _ => {
             let order = [Order::Block, Order::BlockForGood, Order::Unblock][usize::from(low) % 3];
             let drain = Drain { record: Some(Process::new()), kind: Kind::LOCK, balance: 3 };

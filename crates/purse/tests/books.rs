@@ -19,6 +19,7 @@ use huiwan_purse::profile::Profile;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
+use world::paper::{Account, Paper};
 use world::script::{How, Script, Step, Verb, World};
 
 fn step() -> impl Strategy<Value = Step> {
@@ -143,4 +144,99 @@ fn a_script_is_replayed() {
     let world = World::run(&day.parse().unwrap());
     assert_eq!(world.paper().lock(), 3);
     assert_eq!(world.done, BTreeMap::from([(2, 1), (3, 1), (9, 1), (0x91, 1), (0x93, 1)]));
+}
+
+/// Everything that begins a transaction and can be done with a card of some scheme.
+const BEGINNINGS: [&str; 12] = [
+    "buy ep 1",
+    "buy ed 1",
+    "cash ed 1",
+    "composite ep 1",
+    "grey-lock ep",
+    "grey-lock ed",
+    "load ep 1",
+    "load ed 1",
+    "unload ep 1",
+    "unload ed 1",
+    "limit ep 9",
+    "limit ed 9",
+];
+
+/// A card whose accounts are as told.
+fn with(profile: Profile, change: impl Fn(&mut Account)) -> World {
+    let mut paper = Paper::new(profile, 0);
+    paper.durable.accounts.values_mut().for_each(change);
+    World::of(paper)
+}
+
+/// Each counter at its last value but one: a transaction of each kind goes, the next is refused at its beginning.
+#[test]
+fn counters_at_their_end_answer_9402() {
+    let mut kinds = Vec::new();
+    for profile in Profile::ALL {
+        let mut kind = 0;
+        for step in BEGINNINGS {
+            let mut world = with(*profile, |a| (a.online, a.offline) = (0xFFFE, 0xFFFE));
+            let step: Step = step.parse().unwrap();
+            world.step(&step);
+            if world.done.is_empty() {
+                assert_ne!(world.refused, Some(0x9402), "{} {step}", profile.name);
+                continue;
+            }
+            world.step(&Step::new(Verb::GreyPay, step.account, 1, false, How::Answered));
+            world.step(&step);
+            assert_eq!(world.refused, Some(0x9402), "{} {step}", profile.name);
+            world.audit();
+            kind += 1;
+        }
+        kinds.push(kind);
+    }
+    assert_eq!(kinds, [4, 9, 4, 3, 5, 11]);
+}
+
+/// To the fen: what is there can be spent, what fits can be loaded, and one fen more is 9401 and 6985.
+#[test]
+fn balances_end_to_the_fen() {
+    for profile in Profile::ALL {
+        for step in BEGINNINGS {
+            let step: Step = step.parse().unwrap();
+            if matches!(step.verb, Verb::Limit | Verb::GreyLock) {
+                continue;
+            }
+            let load = step.verb == Verb::Load;
+            for (more, refused) in [(1, if load { 0x6985 } else { 0x9401 }), (0, 0)] {
+                let mut world = with(*profile, |a| (a.balance, a.limit) = (40_000, 0));
+                let amount = if load { 60_000 } else { 40_000 } + more;
+                world.step(&Step { amount, ..step });
+                let missing = [Some(0x6A86), Some(0x6982)].contains(&world.refused);
+                assert!(missing || world.refused.unwrap_or(0) == refused, "{} {step}", profile.name);
+                assert_eq!(world.done.len(), usize::from(!missing && more == 0), "{} {step}", profile.name);
+                world.audit();
+            }
+        }
+    }
+}
+
+/// A key index the card does not have is 9403, whatever is begun.
+#[test]
+fn unknown_key_indexes_answer_9403() {
+    for profile in Profile::ALL {
+        for (command, has) in [
+            ("805000010B0200000001000000000001 10", profile.ed),
+            ("805000020B0200000001000000000001 10", profile.ep),
+            ("805001010B0200000001000000000001 0F", profile.ed),
+            ("805001020B0200000001000000000001 0F", profile.ep),
+            ("805002010B0200000001000000000001 0F", profile.ed),
+            ("805003020B0200000001000000000001 0F", profile.ep),
+            ("805004010702000000000001 13", profile.ed),
+            ("805005010B0200000001000000000001 10", profile.ed),
+            ("805005020B0200000001000000000001 10", profile.ep_unload),
+            ("E07A08010702000000000001 0F", profile.grey_lock.is_some() && profile.ed),
+            ("E07A08020702000000000001 0F", profile.grey_lock.is_some()),
+        ] {
+            let mut world = World::new(*profile, 0);
+            let answer = world.send(&huiwan_testkit::hex(command));
+            assert_eq!(answer == [0x94, 0x03], has, "{} {command}", profile.name);
+        }
+    }
 }

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use huiwan_card::{Cut, Memory, ObjectId};
 use huiwan_purse::profile::{MacErrors, Profile};
 use world::paper::Paper;
-use world::script::{Flash, How, Memories, Step, World, issued, modules};
+use world::script::{Flash, How, Memories, Step, World, modules};
 use world::{Band, hex, kept_entries};
 
 /// What leads up to a command, and the command: in the language of `world/script.rs`.

@@ -18,11 +18,17 @@ pub fn key(kind: KeyKind) -> Vec<u8> {
 }
 
 pub fn issued(profile: Profile) -> RamBand {
+    let memory = super::kept(profile, || issue(profile).remove());
+    let mut band = Band::blank(memory, super::modules(profile), super::kept_entries());
+    band.select();
+    band
+}
+
+fn issue(profile: Profile) -> RamBand {
     let mut band = Band::blank(RamMemory::default(), super::modules(profile), super::kept_entries());
     band.ok("00A4040008A00000015100000000");
     band.ok("80E60000");
     personalise(&mut band, &groupings(profile));
-    band.select();
     band
 }
 

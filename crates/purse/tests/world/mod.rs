@@ -287,6 +287,7 @@ thread_local! {
     // Not dropped, or a leak checker sees at the end of the process what was kept until then.
     static MODULES: ManuallyDrop<RefCell<Vec<(Profile, Modules)>>> =
         const { ManuallyDrop::new(RefCell::new(Vec::new())) };
+    static KEPT: RefCell<Vec<(Profile, RamMemory)>> = const { RefCell::new(Vec::new()) };
     static ENTRIES: &'static [Entry] = Box::leak(Box::new(entries()));
 }
 
@@ -301,6 +302,19 @@ pub fn modules(profile: Profile) -> Modules {
         made.push((profile, modules));
         modules
     })
+}
+
+/// The memory of [`bank`]'s card of this scheme, made once.
+pub fn kept(profile: Profile, make: impl FnOnce() -> RamMemory) -> RamMemory {
+    let found = KEPT.with_borrow(|kept| kept.iter().find(|(of, _)| *of == profile).cloned());
+    found.map_or_else(
+        || {
+            let memory = make();
+            KEPT.with_borrow_mut(|kept| kept.push((profile, memory.clone())));
+            memory
+        },
+        |(_, memory)| memory,
+    )
 }
 
 /// [`entries()`], made once.

@@ -4,7 +4,9 @@
 //! command of the step. `wrong`: its MAC or PIN is wrong. `lost`: its answer is. `cut N MODE`: power is cut in its flash
 //! operation N.
 
+use core::cell::RefCell;
 use core::fmt;
+use core::mem::ManuallyDrop;
 use core::str::FromStr;
 use std::collections::BTreeMap;
 
@@ -183,6 +185,26 @@ impl FromStr for Script {
     }
 }
 
+impl Script {
+    /// The script that a fuzzer's input stands for: scheme and seed, then four bytes a step.
+    pub fn from_bytes(input: &[u8]) -> Self {
+        let (head, rest) = input.split_first().unwrap_or((&0, &[]));
+        let schemes = Profile::ALL.len();
+        let steps = rest.as_chunks::<4>().0.iter().map(|[verb, flags, high, low]| {
+            let verb = Verb::ALL[usize::from(*verb) % Verb::ALL.len()];
+            let amount = u32::from(u16::from_be_bytes([*high, *low])) % 3000;
+            let how = match flags >> 4 {
+                n @ 0..=7 => How::Cut(u32::from(n), Cut::ALL[usize::from(flags >> 2 & 3)]),
+                8 => How::Lost,
+                _ => How::Answered,
+            };
+            Step::new(verb, 1 + (flags & 1), amount, flags & 2 != 0, how)
+        });
+        let (profile, seed) = (usize::from(*head) % schemes, usize::from(*head) / schemes % 8);
+        Self { profile, seed: seed as u64, steps: steps.take(40).collect() }
+    }
+}
+
 fn apdu(header: [u8; 4], data: &[u8], le: Option<u8>) -> Vec<u8> {
     [&header[..], &[data.len() as u8], data, le.as_slice()].concat()
 }
@@ -218,6 +240,8 @@ pub struct World {
     random: Seeded,
     /// How often each type was done and believed.
     pub done: BTreeMap<u8, u32>,
+    /// What the last initialisation was answered, unless 9000.
+    pub refused: Option<u16>,
     /// A card that is locked for good is not selected any more: its element's card manager answers.
     selected: bool,
     /// Cuts that hit, for the harness' own test.
@@ -229,13 +253,16 @@ pub struct World {
 type Modules = &'static [&'static dyn huiwan_card::Module];
 
 thread_local! {
-    static MADE: core::cell::RefCell<Vec<(Profile, Modules)>> = const { core::cell::RefCell::new(Vec::new()) };
-    static ISSUED: core::cell::RefCell<Vec<((Profile, u64), Flash)>> = const { core::cell::RefCell::new(Vec::new()) };
+    // Not dropped, for leak checkers.
+    static MADE: ManuallyDrop<RefCell<Vec<(Profile, Modules)>>> =
+        const { ManuallyDrop::new(RefCell::new(Vec::new())) };
+    static ISSUED: RefCell<Vec<((Profile, u64), Flash)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The modules of a scheme whose keys may be of both algorithms.
 pub fn modules(profile: Profile) -> Modules {
-    MADE.with_borrow_mut(|made| {
+    MADE.with(|made| {
+        let mut made = made.borrow_mut();
         if let Some((_, modules)) = made.iter().find(|(of, _)| *of == profile) {
             return *modules;
         }
@@ -248,37 +275,56 @@ pub fn modules(profile: Profile) -> Modules {
 }
 
 /// Puts the card on paper into silicon.
-pub fn issued(paper: &Paper, seed: u64) -> Flash {
-    ISSUED.with_borrow_mut(|issued| {
-        if let Some((_, flash)) = issued.iter().find(|(of, _)| *of == (paper.profile, seed)) {
-            return flash.clone();
-        }
-        let memory = Memories::format(Flash::erased()).unwrap();
-        let mut band = Band::blank(memory, modules(paper.profile), super::kept_entries());
-        band.ok("00A4040008A00000015100000000");
-        band.ok("80E60000");
-        for (dgi, value) in paper.groupings() {
-            band.ok(&format!("80E20000{:02X}{dgi:04X}{}", value.len() + 2, hex(&value)));
-        }
-        let mut memory = band.remove();
-        // Some years pass: everywhere in the ring there may be the end of it.
-        for n in 0..80 + 3 * seed {
-            memory.collect().unwrap();
-            let mut buffer = [0; 256];
-            let mut batch = Batch::new(&mut buffer);
-            batch.put(ObjectId::new(InstanceId::ISSUER, 1), &[n as u8; 200]);
-            memory.commit(&batch).unwrap();
-        }
-        let flash = memory.into_flash();
-        issued.push(((paper.profile, seed), flash.clone()));
-        flash
-    })
+fn issued(paper: &Paper, seed: u64) -> Flash {
+    let memory = Memories::format(Flash::erased()).unwrap();
+    let mut band = Band::blank(memory, modules(paper.profile), super::kept_entries());
+    band.ok("00A4040008A00000015100000000");
+    band.ok("80E60000");
+    for (dgi, value) in paper.groupings() {
+        band.ok(&format!("80E20000{:02X}{dgi:04X}{}", value.len() + 2, hex(&value)));
+    }
+    let mut memory = band.remove();
+    // Some years pass: everywhere in the ring there may be the end of it.
+    for n in 0..80 + 3 * seed {
+        memory.collect().unwrap();
+        let mut buffer = [0; 256];
+        let mut batch = Batch::new(&mut buffer);
+        batch.put(ObjectId::new(InstanceId::ISSUER, 1), &[n as u8; 200]);
+        memory.commit(&batch).unwrap();
+    }
+    memory.into_flash()
+}
+
+/// The same, made once.
+fn kept(paper: &Paper, seed: u64) -> Flash {
+    let of = (paper.profile, seed);
+    let found = ISSUED.with_borrow(|kept| kept.iter().find(|(it, _)| *it == of).cloned());
+    found.map_or_else(
+        || {
+            let flash = issued(paper, seed);
+            ISSUED.with_borrow_mut(|kept| kept.push((of, flash.clone())));
+            flash
+        },
+        |(_, flash)| flash,
+    )
 }
 
 impl World {
     pub fn new(profile: Profile, seed: u64) -> Self {
         let paper = Paper::new(profile, seed);
-        let memory = Memories::mount(issued(&paper, seed)).unwrap();
+        let flash = kept(&paper, seed);
+        Self::in_flash(paper, flash, seed)
+    }
+
+    /// Any card on paper.
+    pub fn of(paper: Paper) -> Self {
+        let flash = issued(&paper, 0);
+        Self::in_flash(paper, flash, 0)
+    }
+
+    fn in_flash(paper: Paper, flash: Flash, seed: u64) -> Self {
+        let memory = Memories::mount(flash).unwrap();
+        let profile = paper.profile;
         let erased = memory.flash().erases();
         let mut band = Band::blank(memory, modules(profile), super::kept_entries());
         band.tracing = false;
@@ -293,6 +339,7 @@ impl World {
             terminal_seq: 0xFFFD,
             random: Seeded::new(seed),
             done: BTreeMap::new(),
+            refused: None,
             selected: false,
             cuts: 0,
             erased,
@@ -323,7 +370,7 @@ impl World {
     }
 
     /// Sends a command; the answer has to be that of a card on paper.
-    fn send(&mut self, command: &[u8]) -> Vec<u8> {
+    pub fn send(&mut self, command: &[u8]) -> Vec<u8> {
         let real = self.band.send(command);
         self.compare(command, &real);
         real
@@ -400,7 +447,8 @@ impl World {
         let begin = |world: &mut Self, cla: u8, ins: u8, p1: u8, data: &[u8], le: u8| {
             let mut answer = world.send(&apdu([cla, ins, p1, p2], data, Some(le)));
             let sw = answer.split_off(answer.len() - 2);
-            (sw == [0x90, 0x00]).then_some(answer)
+            world.refused = (sw != [0x90, 0x00]).then(|| u16::from_be_bytes([sw[0], sw[1]]));
+            world.refused.is_none().then_some(answer)
         };
         let seq = |init: &[u8], at: usize| u16::from_be_bytes([init[at], init[at + 1]]);
         let secured = |world: &mut Self, kind, header: [u8; 4], data: &[u8]| {
