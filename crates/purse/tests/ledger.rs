@@ -15,9 +15,10 @@
 
 mod world;
 
-use huiwan_card::{Memory, ObjectId};
+use huiwan_card::{Cut, Memory, ObjectId};
 use huiwan_purse::date::Stamp;
 use huiwan_purse::host::LoadKeys;
+use huiwan_purse::profile::Profile;
 use huiwan_purse::psam::Sam;
 use huiwan_purse::terminal::drive::{self, Transport};
 use huiwan_purse::terminal::metro::{self, Incomplete};
@@ -28,7 +29,8 @@ use huiwan_purse::terminal::{
 };
 use proptest::prelude::*;
 use world::by_hand::{bytes, secured};
-use world::{DEVICE, ENTRY, EXIT, FULL_PURSE, Notes, PURSE, RamBand, Tear, TearHow, issued};
+use world::script::{Flash, Memories};
+use world::{Band, DEVICE, ENTRY, EXIT, FULL_PURSE, Notes, PURSE, Tear, TearHow, groupings};
 
 #[derive(Debug, Clone)]
 enum Act {
@@ -73,8 +75,8 @@ fn event() -> impl Strategy<Value = Event> {
     ];
     let how = prop_oneof![
         Just(TearHow::Unheard),
-        Just(TearHow::BeforeCommit),
-        Just(TearHow::AfterCommit),
+        // In the commit of a debit, anywhere.
+        (0_u32..4, proptest::sample::select(&Cut::ALL[..])).prop_map(|(n, cut)| TearHow::InFlash(n, cut)),
         Just(TearHow::Unanswered)
     ];
     (act, proptest::option::of((0_usize..8, how)), any::<bool>()).prop_map(|(act, tear, recover)| Event {
@@ -85,7 +87,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 struct World {
-    band: RamBand,
+    band: Band<Memories>,
     /// Two gates, so that a PSAM may have moved on before a recovery.
     sams: [Box<dyn Sam>; 2],
     clock: u8,
@@ -103,10 +105,27 @@ struct Open {
     later: u32,
 }
 
+/// [`world::issued`] on a journal in flash.
+fn issued_in_flash() -> Band<Memories> {
+    let memory = FLASH.with(|flash| Memories::mount(flash.clone()).unwrap());
+    let mut band = Band::blank(memory, world::modules(Profile::JTT_978), world::kept_entries());
+    band.tracing = false;
+    band
+}
+
+thread_local! {
+    static FLASH: Flash = {
+        let memory = Memories::format(Flash::erased()).unwrap();
+        let mut band = Band::blank(memory, world::modules(Profile::JTT_978), world::kept_entries());
+        assert_eq!(band.issue(FULL_PURSE), groupings(FULL_PURSE).len() + 1, "{:?}", band.trace.last());
+        band.remove().into_flash()
+    };
+}
+
 impl World {
     fn new() -> Self {
         Self {
-            band: issued(),
+            band: issued_in_flash(),
             sams: [Box::new(world::sam(100)), Box::new(world::sam(0xFFFF_FFF0))],
             clock: 0,
             collected: 0,
@@ -116,7 +135,8 @@ impl World {
     }
 
     fn purse(&mut self) -> (u32, u16, u16) {
-        let raw = self.band.memory().objects[&ObjectId::new(PURSE, 2)].clone();
+        let mut raw = [0; 8];
+        self.band.memory().read(ObjectId::new(PURSE, 2), 0, &mut raw).unwrap();
         let balance = u32::from_be_bytes(raw[..4].try_into().unwrap());
         (balance, u16::from_be_bytes([raw[4], raw[5]]), u16::from_be_bytes([raw[6], raw[7]]))
     }
@@ -284,7 +304,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 2000, ..ProptestConfig::with_cases(10_000) })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 2000, failure_persistence: None, ..ProptestConfig::with_cases(10_000) })]
 
     #[test]
     fn a_day_balances(events in proptest::collection::vec(event(), 1..25)) {
@@ -311,7 +331,7 @@ fn the_days_reach_what_they_are_meant_to_reach() {
     let mut world = World::new();
     let torn = |act: Act, command, how| Event { act, tear: Some((command, how)), recover: false };
     let plain = |act: Act| Event { act, tear: None, recover: true };
-    world.run(0, &torn(Act::Enter, 5, TearHow::AfterCommit));
+    world.run(0, &torn(Act::Enter, 5, TearHow::Unanswered));
     assert_eq!(world.open.len(), 1);
     world.run(2, &plain(Act::Buy { amount: 10 }));
     world.run(1, &torn(Act::Load { amount: 500 }, 2, TearHow::Unanswered));

@@ -1,5 +1,13 @@
 //! A small world for the purse's tests: an issuer's keys, one card behind an element, a gate with its PSAM.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    reason = "a test that panics is a failed test"
+)]
 
 pub mod bank;
 pub mod by_hand;
@@ -278,6 +286,32 @@ pub enum TearHow {
     AfterCommit,
     /// The answer does not reach the terminal.
     Unanswered,
+    /// Power is cut in this flash operation, counted from 0: of cards in flash.
+    InFlash(u32, huiwan_card::Cut),
+}
+
+/// A memory whose power can be cut and comes back.
+pub trait Tearable: Memory {
+    /// The next command is torn like this, as far as memory is concerned.
+    fn tear(&mut self, how: TearHow);
+    /// Power is back.
+    fn power_up(self) -> Self;
+}
+
+impl Tearable for RamMemory {
+    fn tear(&mut self, how: TearHow) {
+        match how {
+            TearHow::BeforeCommit => self.cut = Some(Cut::Before),
+            TearHow::AfterCommit => self.cut = Some(Cut::After),
+            TearHow::Unheard | TearHow::Unanswered => {}
+            TearHow::InFlash(..) => panic!("there is no flash"),
+        }
+    }
+
+    fn power_up(mut self) -> Self {
+        self.power_on();
+        self
+    }
 }
 
 type Modules = &'static [&'static dyn Module];
@@ -428,17 +462,16 @@ pub fn issued_with(profile: Profile, purse: PurseData) -> RamBand {
     band
 }
 
-impl RamBand {
+impl<M: Tearable> Band<M> {
     /// Leaves the field and comes back.
     pub fn retap(&mut self) {
-        let mut memory = self.remove();
-        memory.power_on();
-        self.insert(memory);
+        let memory = self.remove();
+        self.insert(memory.power_up());
         self.tear = None;
     }
 }
 
-impl Transport for RamBand {
+impl<M: Tearable> Transport for Band<M> {
     fn exchange(&mut self, command: &[u8]) -> Option<&[u8]> {
         let how = match &mut self.tear {
             Some(Tear { command: 0, how }) => Some(*how),
@@ -450,9 +483,8 @@ impl Transport for RamBand {
         };
         match how {
             Some(TearHow::Unheard) => return None,
-            Some(TearHow::BeforeCommit) => self.memory().cut = Some(Cut::Before),
-            Some(TearHow::AfterCommit) => self.memory().cut = Some(Cut::After),
-            Some(TearHow::Unanswered) | None => {}
+            Some(how) => self.memory().tear(how),
+            None => {}
         }
         self.answer = self.send(command);
         if how.is_some() {

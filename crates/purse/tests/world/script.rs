@@ -18,10 +18,29 @@ use huiwan_purse::profile::Profile;
 use huiwan_testkit::rng::Seeded;
 
 use super::paper::{PIN, Paper, composite_record, u32_at};
-use super::{Band, hex};
+use super::{Band, TearHow, Tearable, hex};
 
 pub type Flash = RamFlash<{ 16 * 1024 }, 1024>;
 pub type Memories = Journal<Flash, 128>;
+
+impl Tearable for Memories {
+    fn tear(&mut self, how: TearHow) {
+        match how {
+            TearHow::BeforeCommit => self.flash_mut().cut_after(0, Cut::Before, 0),
+            TearHow::InFlash(n, cut) => self.flash_mut().cut_after(n, cut, 31 * n + 7),
+            TearHow::Unheard | TearHow::Unanswered => {}
+            TearHow::AfterCommit => panic!("of how many operations?"),
+        }
+    }
+
+    fn power_up(self) -> Self {
+        let mut flash = self.into_flash();
+        flash.power_on();
+        let mut memory = Self::mount(flash).unwrap();
+        memory.collect().unwrap();
+        memory
+    }
+}
 
 macro_rules! verbs {
     ($($name:ident = $text:literal $account:literal $amount:literal;)*) => {
@@ -606,7 +625,7 @@ impl World {
         }
         // A device that is never idle tidies up before it is full.
         self.steps += 1;
-        if self.steps % 8 == 0 {
+        if self.steps.is_multiple_of(8) {
             self.band.memory().collect().unwrap();
         }
         if !self.selected && step.verb != Verb::Retap {
