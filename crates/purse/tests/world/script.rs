@@ -684,6 +684,8 @@ impl World {
         self.papers = papers;
         self.retap();
         self.read_out();
+        // A torn commit costs a page: who only ever cuts and never tidies up gets 6A84, memory full.
+        self.band.memory().collect().unwrap();
         self.recover(asked);
     }
 
