@@ -625,7 +625,7 @@ impl World {
         }
         // A device that is never idle tidies up before it is full.
         self.steps += 1;
-        if self.steps.is_multiple_of(8) {
+        if self.steps.is_multiple_of(4) {
             self.band.memory().collect().unwrap();
         }
         if !self.selected && step.verb != Verb::Retap {
