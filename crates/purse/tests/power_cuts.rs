@@ -121,6 +121,8 @@ fn led_up_to(profile: Profile, setup: &str) -> World {
 fn cut_everywhere(profile: Profile, setup: &str, command: &str) -> u32 {
     let command: Step = command.parse().unwrap();
     let mut cuts = 0;
+    let mut found = Vec::new();
+    let mut states = Vec::new();
     for cut in Cut::ALL {
         for n in 0.. {
             let mut world = led_up_to(profile, setup);
@@ -130,6 +132,8 @@ fn cut_everywhere(profile: Profile, setup: &str, command: &str) -> u32 {
                 break;
             }
             cuts += 1;
+            states.clone_from(&world.between.0);
+            found.append(&mut world.between.1);
             // The flash is tidied up and cut in that too.
             let idle: Step = format!("idle cut {} {cut:?}", n % 3).parse().unwrap();
             world.step(&idle);
@@ -147,6 +151,8 @@ fn cut_everywhere(profile: Profile, setup: &str, command: &str) -> u32 {
             world.audit();
         }
     }
+    // Nothing is skipped either: a PIN try is really spent before the comparison.
+    assert!(states.iter().all(|state| found.contains(state)), "{}: {setup} / {command}", profile.name);
     cuts
 }
 

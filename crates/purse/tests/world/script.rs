@@ -17,7 +17,7 @@ use huiwan_purse::keys::KeyKind;
 use huiwan_purse::profile::Profile;
 use huiwan_testkit::rng::Seeded;
 
-use super::paper::{PIN, Paper, composite_record, u32_at};
+use super::paper::{Durable, PIN, Paper, composite_record, u32_at};
 use super::{Band, TearHow, Tearable, hex};
 
 pub type Flash = RamFlash<{ 16 * 1024 }, 1024>;
@@ -265,6 +265,8 @@ pub struct World {
     selected: bool,
     /// Cuts that hit, for the harness' own test.
     pub cuts: u32,
+    /// At the last cut: every state the command goes through, and those the card was found in.
+    pub between: (Vec<Durable>, Vec<Durable>),
     erased: u32,
     steps: u32,
 }
@@ -361,6 +363,7 @@ impl World {
             refused: None,
             selected: false,
             cuts: 0,
+            between: (Vec::new(), Vec::new()),
             erased,
             steps: 0,
         };
@@ -681,9 +684,11 @@ impl World {
                 papers.push(then);
             }
         }
+        self.between.0 = papers.iter().map(|paper| paper.durable.clone()).collect();
         self.papers = papers;
         self.retap();
         self.read_out();
+        self.between.1 = self.papers.iter().map(|paper| paper.durable.clone()).collect();
         // A torn commit costs a page: who only ever cuts and never tidies up gets 6A84, memory full.
         self.band.memory().collect().unwrap();
         self.recover(asked);
