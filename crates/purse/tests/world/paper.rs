@@ -746,6 +746,7 @@ impl Paper {
             return Err(self.count_maintenance_error());
         }
         self.volatile.verified = false;
+        self.durable.maintenance_errors = 0;
         self.set_pin(pin);
         Ok(Vec::new())
     }
@@ -788,6 +789,7 @@ impl Paper {
         if sealed != family.sealed_pin(dpuk, &self.durable.pin) {
             return Err(self.count_maintenance_error());
         }
+        self.durable.maintenance_errors = 0;
         self.durable.tries = self.profile.pin_tries;
         self.commit();
         Ok(Vec::new())
