@@ -139,8 +139,9 @@ impl Paper {
                 );
             }
         }
-        let mut info = super::public_info().as_bytes().to_vec();
-        info[28..].copy_from_slice(&random.bytes::<2>());
+        let mut info = super::bank::public_info(profile);
+        let end = info.len() - 2;
+        info[end..].copy_from_slice(&random.bytes::<2>());
         let ids = if profile.composite_sfi == 0x1A { [1, 2] } else { [0x09, 0x0A] };
         let durable = Durable {
             accounts,
@@ -263,7 +264,8 @@ impl Paper {
         if lock >= 2 {
             return if lock == 3 { vec![0x6A, 0x81] } else { vec![0x93, 0x03] };
         }
-        let issuer = [&[0x9F, 0x0C, 0x1E], &self.durable.info[..]].concat();
+        let len = self.durable.info.len() as u8;
+        let issuer = [&[0x9F, 0x0C, len], &self.durable.info[..]].concat();
         let proprietary = [&[0xA5, issuer.len() as u8], &issuer[..]].concat();
         let body = [&[0x84, 0x08], &AID[..], &proprietary].concat();
         let sw = if lock == 1 { [0x62, 0x83] } else { [0x90, 0x00] };
@@ -840,7 +842,7 @@ impl Paper {
         let mut commands = vec![
             [&[0x00, 0xA4, 0x04, 0x00, 0x08][..], &AID, &[0x00]].concat(),
             vec![0x80, 0x5C, 0x00, 0x02, 0x04],
-            vec![0x00, 0xB0, 0x95, 0x00, 0x1E],
+            vec![0x00, 0xB0, 0x95, 0x00, self.durable.info.len() as u8],
         ];
         if self.lock() == 0 {
             commands.push(vec![0x00, 0x20, 0x00, 0x00]);
