@@ -54,7 +54,8 @@ impl Tsm {
         let key = self.keep(&enc, &mac, &dek);
         let version = 0x31;
         let open = self.open(factory, &mut world.random);
-        let put = PutKeys { key, version, remove_old: true, host_challenge: world.random.bytes() };
+        let put =
+            PutKeys { key, version, remove_old: true, host_challenge: world.random.bytes::<8>().into() };
         let plan = [Job::Open(open), Job::PutKeys(put), Job::Close];
         self.visit(world, &plan).then_some(Ownership { key, version })
     }
@@ -97,7 +98,7 @@ impl Tsm {
             key_version: owner.version,
             key: owner.key,
             level: Level::All,
-            host_challenge: random.bytes(),
+            host_challenge: random.bytes::<8>().into(),
         }
     }
 

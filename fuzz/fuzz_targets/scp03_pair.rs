@@ -6,7 +6,7 @@ use huiwan_card::{ResponseWriter, SecureChannel};
 use huiwan_gp::card::secure_channel::{SESSION_LEN, Session};
 use huiwan_gp::host::secure_channel::AwaitCard;
 use huiwan_gp::scp03::challenge::Counter;
-use huiwan_gp::scp03::{Level, Options, StaticKeys, max_command_data, max_response_data};
+use huiwan_gp::scp03::{Level, Mode, Octets, Options, StaticKeys};
 use libfuzzer_sys::fuzz_target;
 
 const EVERY_I: [Options; 6] =
@@ -15,14 +15,15 @@ const EVERY_I: [Options; 6] =
 fuzz_target!(|data: &[u8]| {
     let Some((&[size, i, level, flip], mut data)) = data.split_first_chunk::<4>() else { return };
     let len = [16, 24, 32][usize::from(size % 3)];
-    let options = EVERY_I[usize::from(i % 6)];
+    let options = EVERY_I[usize::from(i % 6)].with_mode(if i & 0x80 != 0 { Mode::S16 } else { Mode::S8 });
     let level = Level::EVERY[usize::from(level % 6)];
     let key = [size; 32];
     let keys = StaticKeys::new(&key[..len], &key[..len], &key[..len]).unwrap();
-    let (host_challenge, card_challenge) = ([size; 8], [flip; 8]);
+    let octets = |byte| Octets::new(&[byte; 16][..options.mode().len()]).unwrap();
+    let (host_challenge, card_challenge) = (octets(size), octets(flip));
     let mut card = Session::none();
     let answer = card
-        .initialize_update(&keys, 1, [0; 10], options, &host_challenge, card_challenge, Counter::ZERO)
+        .initialize_update(&keys, 1, [0; 10], options, host_challenge.as_bytes(), card_challenge, Counter::ZERO)
         .unwrap();
     let Ok(host) = AwaitCard::new(host_challenge).verify_card(0x80, &answer, &keys, level) else {
         return assert!(!options.allows(level));
@@ -36,9 +37,9 @@ fuzz_target!(|data: &[u8]| {
         let Some((&[ins, p1, p2, lc, le, sw2, out_len], rest)) = data.split_first_chunk::<7>() else {
             return;
         };
-        let (body, rest) = rest.split_at(usize::from(lc).min(rest.len()).min(max_command_data(level)));
+        let (body, rest) = rest.split_at(usize::from(lc).min(rest.len()).min(options.mode().max_command_data(level)));
         let (answer, rest) =
-            rest.split_at(usize::from(out_len).min(rest.len()).min(max_response_data(level)).min(255));
+            rest.split_at(usize::from(out_len).min(rest.len()).min(options.mode().max_response_data(level)).min(255));
         data = rest;
         let mut command = Command::new(0x80, ins, p1, p2).with_data(body);
         if le & 1 != 0 {

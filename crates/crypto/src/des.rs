@@ -68,6 +68,11 @@ impl Tdes {
         }
     }
 
+    /// The first component as a key of its own: what SCP02 encrypts its chaining values with.
+    pub fn first(&self) -> Des {
+        Des(self.first.clone())
+    }
+
     /// The first component, with which the retail MAC chains all blocks but the last.
     pub(crate) fn chaining_key(&self) -> &::des::Des {
         &self.first

@@ -69,3 +69,40 @@ pub fn sp800_108_counter(
     }
     Ok(())
 }
+
+/// A hash function of [`x963`].
+pub trait Hash {
+    /// Bytes of the hash; 64 at most.
+    const LEN: usize;
+
+    /// Hashes the parts, one after the other, into `out` of [`Self::LEN`] bytes or fewer.
+    fn hash(parts: &[&[u8]], out: &mut [u8]);
+}
+
+/// SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sha256;
+
+impl Hash for Sha256 {
+    const LEN: usize = 32;
+
+    fn hash(parts: &[&[u8]], out: &mut [u8]) {
+        let hash = zeroize::Zeroizing::new(crate::hash::sha256(parts));
+        out.iter_mut().zip(hash.iter()).for_each(|(to, from)| *to = *from);
+    }
+}
+
+/// Fills `out` with the hashes of secret ‖ counter (4 bytes, from 1) ‖ shared information [ANSI X9.63 5.6.3, SEC 1 3.6.1]; the last
+/// hash is cut.
+///
+/// # Errors
+/// [`CryptoError`] when `out` needs more hashes than the counter can count.
+pub fn x963<H: Hash>(secret: &[u8], shared_info: &[u8], out: &mut [u8]) -> Result<(), CryptoError> {
+    if u32::try_from(out.len()).is_err() {
+        return Err(CryptoError);
+    }
+    for (counter, block) in (1_u32..).zip(out.chunks_mut(H::LEN.max(1))) {
+        H::hash(&[secret, &counter.to_be_bytes(), shared_info], block);
+    }
+    Ok(())
+}

@@ -6,9 +6,10 @@
 //! - [`padding`]: ISO/IEC 9797-1 padding methods 1 and 2
 //! - [`mac`]: ISO/IEC 9797-1 algorithms 1 and 3, CMAC, one-shot over several slices and streaming; the fused
 //!   [`mac::encrypt_then_cmac`] of SCP03
-//! - [`kdf`]: the counter mode of NIST SP 800-108, in GlobalPlatform's layout and in general
+//! - [`kdf`]: the counter mode of NIST SP 800-108, in GlobalPlatform's layout and in general; that of ANSI X9.63
 //! - [`hash`]: SHA-1, SHA-256, SHA-384, SHA-512, SM3
 //! - [`rsa`]: recovery of signed messages (modulus of 64 to 256 bytes), CRT signatures
+//! - [`ec`]: agreement and signatures on prime curves, P-256 provided
 //! - [`sm2`]: SM2 signatures with the signer's identity (ZA)
 //! - [`Suite`]: which algorithms an image links: [`International`], [`Chinese`], [`Both`]
 //! - [`Random`]: where randomness comes from; [`Secret`]: bytes that are wiped and never printed;
@@ -36,6 +37,7 @@
 mod aes;
 mod block;
 mod des;
+pub mod ec;
 mod error;
 pub mod hash;
 pub mod kdf;

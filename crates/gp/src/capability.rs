@@ -5,6 +5,7 @@ use huiwan_tlv::Writer;
 
 use crate::get_data::TAG_67_CAPABILITIES;
 use crate::privileges::Privileges;
+use crate::scp02;
 
 /// Hash functions of load files, in `83`: SHA-1, SHA-256, SHA-384, SHA-512.
 pub const HASHES: [u8; 4] = [0x01, 0x02, 0x03, 0x04];
@@ -15,6 +16,8 @@ pub const HASHES: [u8; 4] = [0x01, 0x02, 0x03, 0x04];
 pub struct Capabilities {
     /// Protocol number, "i" and key sizes (b1 128, b2 192, b3 256 bits) of the secure channel.
     pub secure_channel: [u8; 3],
+    /// "i" of SCP02, where the card has it.
+    pub scp02: Option<u8>,
     /// Privileges a security domain can have.
     pub domain_privileges: Privileges,
     /// Privileges an application can have.
@@ -38,6 +41,7 @@ impl Capabilities {
     pub const fn new(secure_channel: [u8; 3], domain: Privileges, application: Privileges) -> Self {
         Self {
             secure_channel,
+            scp02: None,
             domain_privileges: domain,
             application_privileges: application,
             load: false,
@@ -56,6 +60,12 @@ impl Capabilities {
                 put(w, 0x81, &[i]);
                 put(w, 0x82, &[sizes]);
             });
+            if let Some(i) = self.scp02 {
+                w.nested(Tag::new(0xA0), |w| {
+                    put(w, 0x80, &[scp02::SCP]);
+                    put(w, 0x81, &[i]);
+                });
+            }
             put(w, 0x81, &self.domain_privileges.bytes());
             put(w, 0x82, &self.application_privileges.bytes());
             if self.load {

@@ -42,14 +42,18 @@ use huiwan_apdu::Aid;
 use huiwan_card::ModuleId;
 
 use crate::life_cycle::ContactlessState;
-use crate::scp03::Options;
+use crate::secure_channel::Scp;
 use crate::store_data::DgiPadding;
+use crate::{scp02, scp03};
 
 /// The keys every test card has: 40 41 … 4F, three times. (industry habit)
 pub const TEST_KEY: [u8; 16] =
     [0x40, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x49, 0x4A, 0x4B, 0x4C, 0x4D, 0x4E, 0x4F];
 /// Version of a first key set that disappears as soon as another one is added.
 pub const INITIAL_KEY_VERSION: u8 = 0xFF;
+
+/// Version of the SCP02 keys of a test card. (industry habit)
+pub const TEST_SCP02_KEY_VERSION: u8 = 0x20;
 
 /// What a kind of card is like. Values that differ from card to card of one kind are in [`Factory`].
 #[derive(Debug, Clone)]
@@ -60,7 +64,9 @@ pub struct CardProfile {
     /// Where the card manager is in the element's list of modules.
     pub manager: ModuleId,
     /// The "i" parameter of SCP03.
-    pub scp03: Options,
+    pub scp03: scp03::Options,
+    /// The "i" parameter of SCP02 for key sets of DES keys; `None`: they open no channel.
+    pub scp02: Option<scp02::Options>,
     /// How encrypted data groupings are padded. (from a single source)
     pub dgi_padding: DgiPadding,
     /// Contactless state of an application whose installation says nothing about it. (from a single source)
@@ -74,11 +80,12 @@ pub struct CardProfile {
 }
 
 impl CardProfile {
-    /// AID A000000151000000, i = 70, card manager as module 0, 16 instances, 8 load files.
+    /// AID A000000151000000, SCP03 with i = 70 alone, card manager as module 0, 16 instances, 8 load files.
     pub const DEFAULT: Self = Self {
         issuer_aid: Aid::from_array([0xA0, 0x00, 0x00, 0x01, 0x51, 0x00, 0x00, 0x00]),
         manager: ModuleId(0),
-        scp03: Options::I70,
+        scp03: scp03::Options::I70,
+        scp02: None,
         dgi_padding: DgiPadding::Always,
         contactless: ContactlessState::Activated,
         secured_needs_c_mac: true,
@@ -94,8 +101,19 @@ impl CardProfile {
 
     /// The same with other SCP03 options.
     #[must_use]
-    pub const fn with_scp03(self, scp03: Options) -> Self {
+    pub const fn with_scp03(self, scp03: scp03::Options) -> Self {
         Self { scp03, ..self }
+    }
+
+    /// The same with SCP02 for key sets of DES keys.
+    #[must_use]
+    pub const fn with_scp02(self, scp02: scp02::Options) -> Self {
+        Self { scp02: Some(scp02), ..self }
+    }
+
+    /// The secure channel protocols, as card recognition data lists them.
+    pub fn protocols(&self) -> impl Iterator<Item = Scp> {
+        self.scp02.map(Scp::Scp02).into_iter().chain([Scp::Scp03(self.scp03)])
     }
 
     /// The same with another place of the card manager among the modules.

@@ -1,7 +1,8 @@
 //! GlobalPlatform secure channels and card management, card and host.
 //!
 //! # Where is what
-//! - [`scp03`]: what both ends of a secure channel compute: session keys, cryptograms, C-MAC, C-ENC, R-MAC, R-ENC, challenge
+//! - [`secure_channel`]: what the protocols share; [`scp02`], [`scp03`]: what both ends of one compute: session keys, cryptograms, C-MAC,
+//!   C-ENC, R-MAC, R-ENC, challenge; [`scp01`]: the same for the host of a legacy card
 //! - [`card`]: the issuer security domain as a card manager, its registry, the card's end of the secure channel
 //! - [`host`]: the host's end of the secure channel, keys behind a trait, a manager for whole tasks
 //! - one module per command for what both sides read and write: [`initialize_update`], [`get_data`], [`get_status`], [`install`],
@@ -55,7 +56,11 @@ pub mod load;
 pub mod privileges;
 pub mod put_key;
 pub mod recognition;
+pub mod scp01;
+pub mod scp02;
 pub mod scp03;
+pub mod scp11;
+pub mod secure_channel;
 pub mod set_status;
 pub mod store_data;
 pub mod token;

@@ -2,10 +2,12 @@
 
 use huiwan_tlv::{At, Rules, Tag, TlvError, Writer, find_path, parse};
 
-use crate::scp03::{self, Options};
+use crate::secure_channel::Scp;
 
 /// GET DATA tag.
 pub const TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA: Tag = Tag::new(0x66);
+const TAG_6F_FCI: Tag = Tag::new(0x6F);
+const TAG_A5_PROPRIETARY: Tag = Tag::new(0xA5);
 const TAG_73: Tag = Tag::new(0x73);
 const TAG_06_OID: Tag = Tag::new(0x06);
 const TAG_60_VERSION: Tag = Tag::new(0x60);
@@ -24,17 +26,20 @@ pub struct Protocol {
     pub i: u8,
 }
 
-/// Writes the inner template `73`: GlobalPlatform 2.3.1, one SCP03. It also goes into the FCI of the issuer domain.
-pub fn write_template(w: &mut Writer<'_>, options: Options) {
+/// Writes the inner template `73`: GlobalPlatform 2.3.1 and the secure channel protocols. It also goes into the FCI of the issuer domain.
+pub fn write_template(w: &mut Writer<'_>, protocols: impl Iterator<Item = Scp>) {
+    let mut protocols = protocols;
     let arc = &GLOBALPLATFORM[..];
     w.nested(TAG_73, |w| {
         w.put_parts(TAG_06_OID, &[arc, &[1]]);
         w.nested(TAG_60_VERSION, |w| w.put_parts(TAG_06_OID, &[arc, &[2, 2, 3, 1]]));
         w.nested(TAG_63_IDENTIFICATION, |w| w.put_parts(TAG_06_OID, &[arc, &[3]]));
         // "i" is one base-128 byte: none of the values of this crate reaches 80.
-        w.nested(TAG_64_SECURE_CHANNEL, |w| {
-            w.put_parts(TAG_06_OID, &[arc, &[4, scp03::SCP, options.byte()]]);
-        });
+        for scp in &mut protocols {
+            w.nested(TAG_64_SECURE_CHANNEL, |w| {
+                w.put_parts(TAG_06_OID, &[arc, &[4, scp.number(), scp.i()]]);
+            });
+        }
     });
 }
 
@@ -43,12 +48,23 @@ pub fn write_template(w: &mut Writer<'_>, options: Options) {
 /// # Errors
 /// [`TlvError`] and its byte.
 pub fn protocols(data: &[u8]) -> Result<impl Iterator<Item = Protocol> + '_, At<TlvError>> {
-    let template = find_path(data, Rules::ISO, &[TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA, TAG_73])?
-        .map_or(&[][..], |t| t.value());
-    Ok(parse(template, Rules::ISO)
-        .flatten()
-        .filter(|object| object.tag() == TAG_64_SECURE_CHANNEL)
-        .filter_map(|object| {
+    let template = find_path(data, Rules::ISO, &[TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA, TAG_73])?;
+    Ok(listed(template.map_or(&[][..], |t| t.value())))
+}
+
+/// The protocols in the file control information of a security domain; unreadable ones are left out.
+///
+/// # Errors
+/// [`TlvError`] and its byte.
+pub fn protocols_of_application(fci: &[u8]) -> Result<impl Iterator<Item = Protocol> + '_, At<TlvError>> {
+    let template = find_path(fci, Rules::ISO, &[TAG_6F_FCI, TAG_A5_PROPRIETARY, TAG_73])?;
+    Ok(listed(template.map_or(&[][..], |t| t.value())))
+}
+
+/// The protocols in template `73`.
+fn listed(template: &[u8]) -> impl Iterator<Item = Protocol> + '_ {
+    parse(template, Rules::ISO).flatten().filter(|object| object.tag() == TAG_64_SECURE_CHANNEL).filter_map(
+        |object| {
             let oid = parse(object.value(), Rules::ISO).next()?.ok()?;
             match *oid.value().strip_prefix(&GLOBALPLATFORM)? {
                 [4, scp, i] if i < 0x80 => Some(Protocol { scp, i }),
@@ -56,5 +72,6 @@ pub fn protocols(data: &[u8]) -> Result<impl Iterator<Item = Protocol> + '_, At<
                 [4, scp, 0x81, low] if low < 0x80 => Some(Protocol { scp, i: low | 0x80 }),
                 _ => None,
             }
-        }))
+        },
+    )
 }

@@ -1,4 +1,4 @@
-//! Secure Channel Protocol 03 over AES: what host and card both compute, in S8 mode (8-byte challenges and MACs). (AmdD)
+//! Secure Channel Protocol 03 over AES: what host and card both compute, with 8-byte (S8) or 16-byte (S16) challenges and MACs. (AmdD)
 //!
 //! ```text
 //! host                                              card
@@ -22,33 +22,127 @@ pub mod session_keys;
 
 pub use session_keys::{SessionKeys, StaticKeys};
 
-use huiwan_card::Protection;
+pub use crate::secure_channel::Level;
 
 /// The protocol number in an INITIALIZE UPDATE answer and in card recognition data.
 pub const SCP: u8 = 0x03;
-/// Bytes of a C-MAC or R-MAC on the wire.
-pub const MAC_LEN: usize = 8;
-/// Bytes of a host or card challenge.
-pub const CHALLENGE_LEN: usize = 8;
-/// The most bytes of plain command data a short command carries, per level.
-///
-/// 255 bytes on the wire less the MAC; with encryption the padded length must be whole blocks.
-#[must_use]
-pub const fn max_command_data(level: Level) -> usize {
-    match level {
-        Level::Authenticated => 255,
-        Level::CMac | Level::CMacRMac => 247,
-        Level::CMacCEnc | Level::CMacCEncRMac | Level::All => 239,
+
+/// How long challenges, cryptograms and MACs are. S16 came with Amendment D 1.2; its rows rest on implementations. [GPPro #362, Samsung]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// 8 bytes.
+    #[default]
+    S8,
+    /// 16 bytes.
+    S16,
+}
+
+impl Mode {
+    /// Bytes of a challenge, a cryptogram or a MAC.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty)]
+    pub const fn len(self) -> usize {
+        match self {
+            Self::S8 => 8,
+            Self::S16 => 16,
+        }
+    }
+
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::S8 => Self::S16,
+            Self::S16 => Self::S8,
+        }
+    }
+
+    /// The mode whose challenges have this many bytes.
+    #[must_use]
+    pub const fn of_len(len: usize) -> Option<Self> {
+        match len {
+            8 => Some(Self::S8),
+            16 => Some(Self::S16),
+            _ => None,
+        }
+    }
+
+    /// The most bytes of plain command data a short command carries: 255 on the wire less the MAC; with encryption whole blocks with
+    /// at least one byte of padding.
+    #[must_use]
+    pub const fn max_command_data(self, level: Level) -> usize {
+        match (level.c_mac(), level.c_enc(), self) {
+            (_, true, Self::S8) => 239,
+            (_, true, Self::S16) => 223,
+            (true, false, Self::S8) => 247,
+            (true, false, Self::S16) => 239,
+            (false, false, _) => 255,
+        }
+    }
+
+    /// The most bytes of plain response data a short response carries.
+    #[must_use]
+    pub const fn max_response_data(self, level: Level) -> usize {
+        match (level.r_mac(), level.r_enc(), self) {
+            (_, true, _) => 239,
+            (true, false, Self::S8) => 248,
+            (true, false, Self::S16) => 240,
+            (false, false, _) => 256,
+        }
     }
 }
 
-/// The most bytes of plain response data a short response carries, per level.
-#[must_use]
-pub const fn max_response_data(level: Level) -> usize {
-    match level {
-        Level::Authenticated | Level::CMac | Level::CMacCEnc => 256,
-        Level::CMacRMac | Level::CMacCEncRMac => 248,
-        Level::All => 239,
+/// A challenge or a cryptogram: 8 or 16 bytes, by the mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Octets {
+    bytes: [u8; 16],
+    mode: Mode,
+}
+
+impl Octets {
+    /// Takes 8 or 16 bytes; `None` for any other length.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        let mode = Mode::of_len(bytes.len())?;
+        let mut octets = Self::zero(mode);
+        octets.as_mut().copy_from_slice(bytes);
+        Some(octets)
+    }
+
+    /// Zeros, to be filled.
+    #[must_use]
+    pub const fn zero(mode: Mode) -> Self {
+        Self { bytes: [0; 16], mode }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.mode.len()).unwrap_or_default()
+    }
+
+    /// The mode they are of.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+}
+
+impl AsMut<[u8]> for Octets {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(..self.mode.len()).unwrap_or_default()
+    }
+}
+
+impl From<[u8; 8]> for Octets {
+    fn from([a, b, c, d, e, f, g, h]: [u8; 8]) -> Self {
+        Self { bytes: [a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0, 0, 0, 0], mode: Mode::S8 }
+    }
+}
+
+impl From<[u8; 16]> for Octets {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self { bytes, mode: Mode::S16 }
     }
 }
 
@@ -70,13 +164,28 @@ impl Options {
     /// Pseudo-random challenge, R-MAC and R-ENC.
     pub const I70: Self = Self(0x70);
 
-    /// Reads "i"; `None` for a value this crate does not speak (S16, bit b1, among them).
+    /// Reads "i"; `None` for a value nobody defines.
     #[must_use]
     pub const fn from_byte(i: u8) -> Option<Self> {
-        match i {
+        match i & !0x01 {
             0x00 | 0x10 | 0x20 | 0x30 | 0x60 | 0x70 => Some(Self(i)),
             _ => None,
         }
+    }
+
+    /// The same in another mode.
+    #[must_use]
+    pub const fn with_mode(self, mode: Mode) -> Self {
+        match mode {
+            Mode::S8 => Self(self.0 & !0x01),
+            Mode::S16 => Self(self.0 | 0x01),
+        }
+    }
+
+    /// S8 or S16 (b1).
+    #[must_use]
+    pub const fn mode(self) -> Mode {
+        if self.0 & 0x01 != 0 { Mode::S16 } else { Mode::S8 }
     }
 
     /// The byte on the wire.
@@ -106,86 +215,6 @@ impl Options {
     /// Whether a session of this level can be opened with these options.
     #[must_use]
     pub const fn allows(self, level: Level) -> bool {
-        (!level.r_mac() || self.r_mac()) && (!level.r_enc() || self.r_enc())
-    }
-}
-
-/// Security level of a session: P1 of EXTERNAL AUTHENTICATE. [AmdD 7.1.2.1]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Level {
-    /// Authenticated only: later commands are plain.
-    Authenticated = 0x00,
-    /// Command MACs.
-    CMac = 0x01,
-    /// Command MACs and encryption.
-    CMacCEnc = 0x03,
-    /// Command and response MACs.
-    CMacRMac = 0x11,
-    /// Command MACs and encryption, response MACs.
-    CMacCEncRMac = 0x13,
-    /// MACs and encryption both ways.
-    All = 0x33,
-}
-
-impl Level {
-    /// Every level, weakest first.
-    pub const EVERY: [Self; 6] =
-        [Self::Authenticated, Self::CMac, Self::CMacCEnc, Self::CMacRMac, Self::CMacCEncRMac, Self::All];
-
-    /// Reads P1 of EXTERNAL AUTHENTICATE; `None` for a combination SCP03 does not have.
-    #[must_use]
-    pub const fn from_byte(p1: u8) -> Option<Self> {
-        Some(match p1 {
-            0x00 => Self::Authenticated,
-            0x01 => Self::CMac,
-            0x03 => Self::CMacCEnc,
-            0x11 => Self::CMacRMac,
-            0x13 => Self::CMacCEncRMac,
-            0x33 => Self::All,
-            _ => return None,
-        })
-    }
-
-    /// The byte on the wire.
-    #[must_use]
-    pub const fn byte(self) -> u8 {
-        self as u8
-    }
-
-    /// Commands carry a MAC.
-    #[must_use]
-    pub const fn c_mac(self) -> bool {
-        self.byte() & 0x01 != 0
-    }
-
-    /// Command data is encrypted.
-    #[must_use]
-    pub const fn c_enc(self) -> bool {
-        self.byte() & 0x02 != 0
-    }
-
-    /// Responses carry a MAC.
-    #[must_use]
-    pub const fn r_mac(self) -> bool {
-        self.byte() & 0x10 != 0
-    }
-
-    /// Response data is encrypted.
-    #[must_use]
-    pub const fn r_enc(self) -> bool {
-        self.byte() & 0x20 != 0
-    }
-
-    /// What an application behind this session is told.
-    #[must_use]
-    pub const fn protection(self) -> Protection {
-        Protection {
-            authenticated: true,
-            c_mac: self.c_mac(),
-            c_enc: self.c_enc(),
-            r_mac: self.r_mac(),
-            r_enc: self.r_enc(),
-        }
+        (!level.r_mac() || (level.c_mac() && self.r_mac())) && (!level.r_enc() || self.r_enc())
     }
 }

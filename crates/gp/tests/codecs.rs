@@ -4,11 +4,12 @@
 
 use huiwan_gp::delete::{Names, Target};
 use huiwan_gp::get_status::{self, Search};
-use huiwan_gp::initialize_update::Answer;
+use huiwan_gp::initialize_update::{Answer, Proof};
 use huiwan_gp::install::{DomainParameters, Fields, LoadFields, Parameters, before_token};
 use huiwan_gp::life_cycle::ContactlessState;
 use huiwan_gp::put_key::{KeyData, KeyType, put_ecc_field, put_field, put_rsa_field};
-use huiwan_gp::scp03::{Level, Options, challenge::Counter};
+use huiwan_gp::scp02::Sequence;
+use huiwan_gp::scp03::{Level, Mode, Octets, Options, challenge::Counter};
 use huiwan_gp::store_data::Control;
 use huiwan_gp::{key_information, recognition};
 use proptest::prelude::*;
@@ -65,11 +66,27 @@ proptest! {
     #[test]
     fn initialize_update_answer(
         key_diversification in any::<[u8; 10]>(), key_version in any::<u8>(), options in options(),
-        card_challenge in any::<[u8; 8]>(), card_cryptogram in any::<[u8; 8]>(), counter in any::<[u8; 3]>(),
+        long in any::<bool>(), scp in 1..=3_u8,
+        challenge in any::<[u8; 16]>(), cryptogram in any::<[u8; 16]>(), counter in any::<[u8; 3]>(),
     ) {
-        let counter = options.pseudo_random().then_some(Counter::from_bytes(counter));
-        let answer =
-            Answer { key_diversification, key_version, options, card_challenge, card_cryptogram, counter };
+        let options = options.with_mode(if long { Mode::S16 } else { Mode::S8 });
+        let len = options.mode().len();
+        let card_cryptogram = *cryptogram.first_chunk().unwrap();
+        let proof = match scp {
+            1 => Proof::Scp01 { card_challenge: *challenge.first_chunk().unwrap(), card_cryptogram },
+            2 => Proof::Scp02 {
+                sequence: Sequence::from_bytes([counter[0], counter[1]]),
+                card_challenge: *challenge.first_chunk().unwrap(),
+                card_cryptogram,
+            },
+            _ => Proof::Scp03 {
+                options,
+                card_challenge: Octets::new(&challenge[..len]).unwrap(),
+                card_cryptogram: Octets::new(&cryptogram[..len]).unwrap(),
+                counter: options.pseudo_random().then_some(Counter::from_bytes(counter)),
+            },
+        };
+        let answer = Answer { key_diversification, key_version, proof };
         let (raw, len) = answer.to_bytes();
         prop_assert_eq!(Answer::parse(&raw[..len]).unwrap(), answer);
         for cut in 0..len {
@@ -197,7 +214,8 @@ fn single_bytes() {
             assert_eq!(options.byte(), byte);
             // A level needs its options.
             for level in Level::EVERY {
-                assert_eq!(options.allows(level), level.byte() & 0x30 & !options.r_bits() == 0);
+                let allowed = level != Level::RMac && level.byte() & 0x30 & !options.r_bits() == 0;
+                assert_eq!(options.allows(level), allowed);
             }
         }
     }

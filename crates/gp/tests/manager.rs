@@ -36,8 +36,13 @@ fn store() -> Store {
     store
 }
 
+/// A card with SCP02 keys under version 20 beside the others.
+fn des_profile() -> CardProfile {
+    CardProfile::DEFAULT.with_scp02(huiwan_gp::scp02::Options::I75)
+}
+
 fn open_job(key: KeyRef, key_version: u8, level: Level) -> Job<'static> {
-    Job::Open(OpenChannel { aid: None, key_version, key, level, host_challenge: [9; 8] })
+    Job::Open(OpenChannel { aid: None, key_version, key, level, host_challenge: [9; 16].into() })
 }
 
 /// What a task brought.
@@ -124,6 +129,72 @@ fn toy_reads(card: &mut Card<'_, MapMemory>, object: u16) -> Vec<u8> {
 }
 
 #[test]
+fn the_same_tasks_over_scp02_and_s16() {
+    use huiwan_gp::scp03::{Mode, Options};
+    use huiwan_gp::secure_channel::Scp;
+    let (scp02, long) = (des_profile(), CardProfile::DEFAULT.with_scp03(Options::I70.with_mode(Mode::S16)));
+    let both = des_profile().with_scp03(Options::I70.with_mode(Mode::S16));
+    const DES: KeyRef = KeyRef::direct(4);
+    for (profile, key, version, level) in [
+        (&scp02, DES, 0x20, Level::CMacCEnc),
+        (&scp02, DES, 0x20, Level::CMacCEncRMac),
+        (&scp02, TEST, 0x30, Level::All),
+        (&long, TEST, 0x30, Level::All),
+        // S8 is tried first here, since the card speaks SCP02 too; it answers 6700.
+        (&both, TEST, 0x30, Level::All),
+        (&both, DES, 0x20, Level::CMacRMac),
+    ] {
+        with_card(profile, new_memory(&Factory::TEST.with_scp02_test_keys()), |card| {
+            let (store, manager) = (&mut store(), &mut Manager::new());
+            store.insert_des(4, &TEST_KEY, &TEST_KEY, &TEST_KEY).unwrap();
+            let open = Job::Open(OpenChannel {
+                aid: None,
+                key_version: version,
+                key,
+                level,
+                host_challenge: [9; 16].into(),
+            });
+            run_job(card, store, manager, open);
+            let channel = *manager.channel().unwrap();
+            assert_eq!(matches!(channel.protocol, Scp::Scp02(_)), key == DES);
+            assert_eq!(channel.key_version, version);
+            run_job(card, store, manager, install());
+            let long: Vec<u8> = (0..250).map(|n| (n % 256) as u8).collect();
+            let script = [
+                Grouping { id: 0x0101, value: &long[..200], encrypt: false },
+                Grouping { id: 0x8000, value: &long[..48], encrypt: true },
+                Grouping { id: 0x8202, value: &long, encrypt: true },
+            ];
+            let personalise = Job::Personalise(Personalise {
+                application: Some(Aid::new(&TOY_AID).unwrap()),
+                script: &script,
+                padding: DgiPadding::Always,
+            });
+            assert_eq!(run_job(card, store, manager, personalise).stored.len(), 3);
+            // New AES keys come in under the session's own protection, and prove themselves over SCP03.
+            let put = PutKeys { key: NEW, version: 0x31, remove_old: true, host_challenge: [8; 16].into() };
+            run_job(card, store, manager, Job::PutKeys(put));
+            assert!(matches!(manager.channel().unwrap().protocol, Scp::Scp03(_)));
+            // And DES keys, over SCP03.
+            if profile.scp02.is_some() && level != Level::All {
+                let put =
+                    PutKeys { key: DES, version: 0x21, remove_old: false, host_challenge: [7; 16].into() };
+                run_job(card, store, manager, Job::PutKeys(put));
+                assert!(matches!(manager.channel().unwrap().protocol, Scp::Scp02(_)));
+            }
+            card.power_on();
+            assert_eq!(toy_reads(card, 0x8202), [&long[..], &[0x90, 0x00]].concat());
+            assert_eq!(toy_reads(card, 0x8000), [&long[..48], &[0x90, 0x00]].concat());
+        });
+    }
+    // A key of another algorithm is named as what is wrong.
+    with_card(&scp02, new_memory(&Factory::TEST.with_scp02_test_keys()), |card| {
+        let (_, kind, _) = fault(card, &mut store(), &mut Manager::new(), open_job(TEST, 0x20, Level::CMac));
+        assert_eq!(kind, FaultKind::Key(KeyError::Algorithm));
+    });
+}
+
+#[test]
 fn whole_life_of_an_application() {
     for level in [Level::CMac, Level::CMacCEnc, Level::All] {
         with_card(&PROFILE, new_memory(&Factory::TEST), |card| {
@@ -198,7 +269,7 @@ fn keys_change_without_a_moment_of_danger() {
         with_card(&PROFILE, new_memory(&Factory::TEST), |card| {
             let (store, manager) = (&mut store(), &mut Manager::new());
             run_job(card, store, manager, open_job(TEST, 0, Level::CMacCEnc));
-            let put = PutKeys { key: NEW, version: 0x31, remove_old: true, host_challenge: [3; 8] };
+            let put = PutKeys { key: NEW, version: 0x31, remove_old: true, host_challenge: [3; 16].into() };
             let (outcome, report) = run_until(card, store, manager, Job::PutKeys(put), lost_at);
             let complete = lost_at.is_none_or(|at| at >= report.sent);
             assert_eq!(outcome == Outcome::Complete, complete, "{lost_at:?} {outcome:?}");
@@ -240,7 +311,7 @@ fn initial_keys_are_replaced_by_themselves() {
     with_card(&PROFILE, new_memory(&Factory::TEST.with_key_version(0xFF)), |card| {
         let (store, manager) = (&mut store(), &mut Manager::new());
         run_job(card, store, manager, open_job(TEST, 0, Level::CMac));
-        let put = PutKeys { key: NEW, version: 0x30, remove_old: true, host_challenge: [3; 8] };
+        let put = PutKeys { key: NEW, version: 0x30, remove_old: true, host_challenge: [3; 16].into() };
         run_job(card, store, manager, Job::PutKeys(put));
         assert_eq!(manager.channel().unwrap().key_version, 0x30);
     });
@@ -266,7 +337,7 @@ fn faults_in_words() {
             FaultKind::Status(Sw::SECURITY_STATUS),
             "no channel"
         );
-        let put = PutKeys { key: NEW, version: 0x30, remove_old: true, host_challenge: [3; 8] };
+        let put = PutKeys { key: NEW, version: 0x30, remove_old: true, host_challenge: [3; 16].into() };
         assert_eq!(fault(card, store, manager, Job::PutKeys(put)).1, FaultKind::NoChannel);
         run_job(card, store, manager, open_job(TEST, 0x30, Level::All));
         assert_eq!(fault(card, store, manager, Job::PutKeys(put)).1, FaultKind::VersionTaken(0x30));
@@ -361,7 +432,7 @@ fn any_card_brings_every_task_to_an_end() {
                 script: &script,
                 padding: DgiPadding::WhenNeeded,
             }),
-            Job::PutKeys(PutKeys { key: NEW, version: 1, remove_old: true, host_challenge: [0; 8] }),
+            Job::PutKeys(PutKeys { key: NEW, version: 1, remove_old: true, host_challenge: [0; 16].into() }),
         ];
         let (mut out, mut key_out) = ([0; OUT_LEN], [0; OUT_LEN]);
         let mut answer;

@@ -15,11 +15,11 @@ use huiwan_gp::card::{CardProfile, Factory};
 use huiwan_gp::host::key_store::OpenRequest;
 use huiwan_gp::host::secure_channel::AwaitCard;
 use huiwan_gp::host::{KeyRef, KeyStore, SoftKeyStore};
-use huiwan_gp::initialize_update::Answer;
+use huiwan_gp::initialize_update::{Answer, Proof};
 use huiwan_gp::install::Parameters;
 use huiwan_gp::put_key::{KeyData, KeyType, put_field};
 use huiwan_gp::scp03::challenge::{Counter, pseudo_random};
-use huiwan_gp::scp03::{Level, Options, SessionKeys, StaticKeys, c_enc, cryptogram, r_enc, r_mac};
+use huiwan_gp::scp03::{Level, Octets, Options, SessionKeys, StaticKeys, c_enc, cryptogram, r_enc, r_mac};
 use huiwan_testkit::vectors::{self, Block};
 use support::*;
 
@@ -30,39 +30,44 @@ fn keys(v: &Block<'_>) -> StaticKeys {
     StaticKeys::new(&v.bytes("in.key_enc"), &v.bytes("in.key_mac"), &v.bytes("in.key_dek")).unwrap()
 }
 
-fn is_s8(v: &&Block<'_>) -> bool {
-    Options::from_byte(v.bytes("in.i")[0]).is_some()
-}
-
 /// The answer of the card, or for a script made ahead the one the card will give.
 fn answer(v: &Block<'_>) -> Answer {
     if let Some(raw) = v.get("in.init_update_response") {
         return Answer::parse(&huiwan_testkit::hex(raw)).unwrap();
     }
     let counter = Counter::from_bytes(v.array("in.sequence_counter"));
-    let card_challenge = pseudo_random(&keys(v), counter, &v.bytes("in.sd_aid")).unwrap();
-    let session = SessionKeys::derive(&keys(v), &v.array("in.host_challenge"), &card_challenge).unwrap();
-    Answer {
-        key_diversification: [0; 10],
-        key_version: 0x30,
-        options: Options::from_byte(v.bytes("in.i")[0]).unwrap(),
-        card_challenge,
-        card_cryptogram: cryptogram::card(&session, &v.array("in.host_challenge"), &card_challenge).unwrap(),
-        counter: Some(counter),
+    let options = Options::from_byte(v.bytes("in.i")[0]).unwrap();
+    let host_challenge = v.bytes("in.host_challenge");
+    let card_challenge = pseudo_random(&keys(v), counter, &v.bytes("in.sd_aid"), options.mode()).unwrap();
+    let session = SessionKeys::derive(&keys(v), &host_challenge, card_challenge.as_bytes()).unwrap();
+    let card_cryptogram = cryptogram::card(&session, &host_challenge, card_challenge.as_bytes()).unwrap();
+    let proof = Proof::Scp03 { options, card_challenge, card_cryptogram, counter: Some(counter) };
+    Answer { key_diversification: [0; 10], key_version: 0x30, proof }
+}
+
+/// The card challenge of an SCP03 answer.
+fn challenge(answer: &Answer) -> Octets {
+    match answer.proof {
+        Proof::Scp03 { card_challenge, .. } => card_challenge,
+        _ => panic!("no SCP03"),
     }
+}
+
+fn host_challenge(v: &Block<'_>) -> Octets {
+    Octets::new(&v.bytes("in.host_challenge")).unwrap()
 }
 
 #[test]
 fn host_speaks_as_published_sessions() {
     let file = vectors::load(SCP03);
     let (mut sessions, mut commands, mut responses) = (0, 0, 0);
-    for v in file.group("scp03_session").filter(is_s8) {
+    for v in file.group("scp03_session") {
         // Some logs end with the card's answer.
         let external_authenticate = v.get("out.external_authenticate").map(huiwan_testkit::hex);
         let level = external_authenticate.as_ref().map_or(0x01, |command| command[2]);
         let level = Level::from_byte(level).unwrap();
         let answer = answer(v);
-        let card = AwaitCard::new(v.array("in.host_challenge"));
+        let card = AwaitCard::new(host_challenge(v));
         let verified =
             card.verify_card(0x80, &answer, &keys(v), level).unwrap_or_else(|_| panic!("{}", v.id()));
         if let Some(external_authenticate) = external_authenticate {
@@ -106,7 +111,7 @@ fn card_answers_as_published_sessions() {
     // Where the AID and the counter are known, our card must give the very answer of the real one, and take the real host's bytes.
     let file = vectors::load(SCP03);
     let mut sessions = 0;
-    for v in file.group("scp03_session").filter(is_s8) {
+    for v in file.group("scp03_session") {
         let (Some(_), Some(answer)) = (v.get("in.sd_aid"), v.get("in.init_update_response")) else {
             continue;
         };
@@ -119,7 +124,8 @@ fn card_answers_as_published_sessions() {
             ..Factory::TEST
         };
         let mut memory = new_memory(&factory);
-        let counter = u32::from_be_bytes([0, answer[29], answer[30], answer[31]]) - 1;
+        let [a, b, c] = *answer.last_chunk::<3>().unwrap();
+        let counter = u32::from_be_bytes([0, a, b, c]) - 1;
         let object = (0, 0x0300 | u16::from(answer[10]));
         memory.objects.insert(object, counter.to_be_bytes()[1..].to_vec());
         let profile = CardProfile::DEFAULT
@@ -145,41 +151,43 @@ fn card_answers_as_published_sessions() {
 #[test]
 fn session_keys_and_cryptograms() {
     let file = vectors::load(SCP03);
-    for v in file.group("scp03_session").filter(is_s8) {
+    for v in file.group("scp03_session") {
         let answer = answer(v);
-        let host_challenge = v.array("in.host_challenge");
-        let session = SessionKeys::derive(&keys(v), &host_challenge, &answer.card_challenge).unwrap();
+        let (host_challenge, card_challenge) = (v.bytes("in.host_challenge"), challenge(&answer));
+        let card_challenge = card_challenge.as_bytes();
+        let session = SessionKeys::derive(&keys(v), &host_challenge, card_challenge).unwrap();
         if v.get("out.session_enc").is_none() {
             continue;
         }
         let mut raw = [0; 96];
         let len = keys(v).key_len();
-        huiwan_gp::scp03::session_keys::derive_raw(
-            &keys(v),
-            &host_challenge,
-            &answer.card_challenge,
-            &mut raw,
-        )
-        .unwrap();
+        huiwan_gp::scp03::session_keys::derive_raw(&keys(v), &host_challenge, card_challenge, &mut raw)
+            .unwrap();
         assert_eq!(raw[..len], v.bytes("out.session_enc"), "{}", v.id());
         assert_eq!(raw[len..2 * len], v.bytes("out.session_mac"), "{}", v.id());
         assert_eq!(raw[2 * len..3 * len], v.bytes("out.session_rmac"), "{}", v.id());
         if v.get("out.host_cryptogram").is_some() {
-            let host = cryptogram::host(&session, &host_challenge, &answer.card_challenge).unwrap();
-            assert_eq!(host[..], v.bytes("out.host_cryptogram"), "{}", v.id());
+            let host = cryptogram::host(&session, &host_challenge, card_challenge).unwrap();
+            assert_eq!(host.as_bytes(), v.bytes("out.host_cryptogram"), "{}", v.id());
         }
-        let card = cryptogram::card(&session, &host_challenge, &answer.card_challenge).unwrap();
+        let card = cryptogram::card(&session, &host_challenge, card_challenge).unwrap();
         if v.get("out.card_cryptogram").is_some() {
-            assert_eq!(card[..], v.bytes("out.card_cryptogram"), "{}", v.id());
+            assert_eq!(card.as_bytes(), v.bytes("out.card_cryptogram"), "{}", v.id());
         }
     }
     for v in file.group("scp03_cryptogram") {
         let key = v.bytes("in.key");
         let keys = StaticKeys::new(&key, &key, &key).unwrap();
-        let (host, card) = (v.array("in.host_challenge"), v.array("in.card_challenge"));
+        let (host, card) = (v.bytes("in.host_challenge"), v.bytes("in.card_challenge"));
         let session = SessionKeys::derive(&keys, &host, &card).unwrap();
-        assert_eq!(cryptogram::card(&session, &host, &card).unwrap()[..], v.bytes("out.card_cryptogram"));
-        assert_eq!(cryptogram::host(&session, &host, &card).unwrap()[..], v.bytes("out.host_cryptogram"));
+        assert_eq!(
+            cryptogram::card(&session, &host, &card).unwrap().as_bytes(),
+            v.bytes("out.card_cryptogram")
+        );
+        assert_eq!(
+            cryptogram::host(&session, &host, &card).unwrap().as_bytes(),
+            v.bytes("out.host_cryptogram")
+        );
     }
 }
 
@@ -222,7 +230,7 @@ fn command_and_response_encryption() {
         let (protected, sw) = response.split_last_chunk::<2>().unwrap();
         let sw = Sw::new(u16::from_be_bytes(*sw));
         let (body, mac) = protected.split_last_chunk::<8>().unwrap();
-        assert_eq!(r_mac::compute(&rmac, &v.array("in.mac_chaining_value"), body, sw), *mac);
+        assert_eq!(r_mac::compute(&rmac, &v.array("in.mac_chaining_value"), body, sw)[..8], *mac);
         let mut body = body.to_vec();
         let len = r_enc::decrypt(&enc, v.number("in.counter") as u32, &mut body).unwrap();
         assert_eq!(body[..len], v.bytes("out.plain"));
@@ -257,16 +265,20 @@ fn store_with(dek: &[u8], new: &[Vec<u8>]) -> (SoftKeyStore<2, 1>, huiwan_gp::ho
     let answer = Answer {
         key_diversification: [0; 10],
         key_version: 1,
-        options: Options::I00,
-        card_challenge,
-        card_cryptogram: cryptogram::card(&session, &host_challenge, &card_challenge).unwrap(),
-        counter: None,
+        proof: Proof::Scp03 {
+            options: Options::I00,
+            card_challenge: Octets::new(&card_challenge).unwrap(),
+            card_cryptogram: cryptogram::card(&session, &host_challenge, &card_challenge).unwrap(),
+            counter: None,
+        },
     };
     let request = OpenRequest {
         key: KeyRef::direct(1),
         aid: CardProfile::DEFAULT.issuer_aid,
         cla: 0x80,
-        host_challenge,
+        host_challenge: host_challenge.into(),
+        scp01: huiwan_gp::scp01::Options::I05,
+        scp02: huiwan_gp::scp02::Options::I15,
         answer,
         level: Level::CMac,
     };

@@ -312,7 +312,13 @@ fn open<'j>(environment: &mut Environment<'_>) -> Result<Job<'j>, SampleError> {
     let mut host_challenge = [0; 8];
     environment.random.fill(&mut host_challenge).map_err(CryptoError::from)?;
     let key = KeyRef::direct(0);
-    Ok(Job::Open(OpenChannel { aid: None, key_version: 0, key, level: Level::All, host_challenge }))
+    Ok(Job::Open(OpenChannel {
+        aid: None,
+        key_version: 0,
+        key,
+        level: Level::All,
+        host_challenge: host_challenge.into(),
+    }))
 }
 
 const fn personalise<'j>(aid: Aid, script: &'j [Grouping<'j>]) -> Job<'j> {

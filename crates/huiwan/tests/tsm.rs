@@ -24,7 +24,13 @@ fn blank<'m>(list: &'m [&'m dyn Module]) -> Band<'m> {
 
 fn open() -> Job<'static> {
     let key = KeyRef::direct(0);
-    Job::Open(OpenChannel { aid: None, key_version: 0, key, level: Level::All, host_challenge: [7; 8] })
+    Job::Open(OpenChannel {
+        aid: None,
+        key_version: 0,
+        key,
+        level: Level::All,
+        host_challenge: [7; 16].into(),
+    })
 }
 
 /// Carries out `plan`; the band is gone instead of answering command number `lost`.

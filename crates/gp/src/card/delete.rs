@@ -218,7 +218,7 @@ fn delete_keys(
         let named =
             version.is_none_or(|version| version == held) && id.is_none_or(|id| set.key(id).is_some());
         if !named {
-            opening = opening.or(set.opens_channel().then_some(held));
+            opening = opening.or(set.opens_channel(x.scp02).then_some(held));
             continue;
         }
         found = true;
@@ -227,7 +227,7 @@ fn delete_keys(
             rest.push(key.id, key.key_type, key.attributes, key.value).ok_or(Sw::UNKNOWN)?;
         }
         // A set is of no use for a channel without one of its keys.
-        let breaks = set.opens_channel();
+        let breaks = set.opens_channel(x.scp02);
         if serving == Some(held) || (breaks && !rest.is_empty()) {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }

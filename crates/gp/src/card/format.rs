@@ -5,9 +5,10 @@ use zeroize::Zeroize;
 
 use super::keys::{KeySet, SET_MAX};
 use super::registry::Card;
-use super::{TEST_KEY, objects};
+use super::{TEST_KEY, TEST_SCP02_KEY_VERSION, objects};
 use crate::life_cycle::CardState;
 use crate::put_key::{KID_DEK, KID_ENC, KID_MAC, KeyType};
+use crate::scp02;
 
 /// What one card gets in the factory.
 #[derive(Clone, Copy)]
@@ -16,6 +17,8 @@ pub struct Factory<'a> {
     pub key_version: u8,
     /// ENC, MAC and DEK: AES keys of one length.
     pub keys: [&'a [u8]; 3],
+    /// Version and keys of a second key set, for SCP02: ENC, MAC and DEK, double-length DES keys.
+    pub scp02: Option<(u8, [&'a [u8]; 3])>,
     /// Life cycle state.
     pub state: CardState,
     /// Card production life cycle data (tag 9F7F).
@@ -33,6 +36,7 @@ impl Factory<'_> {
     pub const TEST: Self = Self {
         key_version: 0x30,
         keys: [&TEST_KEY, &TEST_KEY, &TEST_KEY],
+        scp02: None,
         state: CardState::OpReady,
         cplc: [0; 42],
         key_diversification: [0; 10],
@@ -44,6 +48,12 @@ impl Factory<'_> {
     #[must_use]
     pub const fn with_key_version(self, key_version: u8) -> Self {
         Self { key_version, ..self }
+    }
+
+    /// The same with SCP02 keys 40…4F under version 20 beside the others; the card's profile says which SCP02 it is.
+    #[must_use]
+    pub const fn with_scp02_test_keys(self) -> Self {
+        Self { scp02: Some((TEST_SCP02_KEY_VERSION, [&TEST_KEY, &TEST_KEY, &TEST_KEY])), ..self }
     }
 
     /// The same with a serial number, which goes into the production data and the key diversification data (bytes 4 to 7).
@@ -63,7 +73,8 @@ impl Factory<'_> {
 /// Writes the first state of a card into empty memory, in one commit.
 ///
 /// # Errors
-/// [`MemoryError`]; [`MemoryError::Damaged`] if the keys are no AES keys of one length.
+/// [`MemoryError`]; [`MemoryError::Damaged`] if the keys are no AES keys of one length, those of SCP02 no double-length DES keys, or both
+/// have one version.
 pub fn format(memory: &mut dyn Memory, factory: &Factory<'_>) -> Result<(), MemoryError> {
     let mut set = KeySet::new();
     for (id, key) in [KID_ENC, KID_MAC, KID_DEK].into_iter().zip(factory.keys) {
@@ -75,8 +86,18 @@ pub fn format(memory: &mut dyn Memory, factory: &Factory<'_>) -> Result<(), Memo
     if set.scp03().is_none() {
         return Err(MemoryError::Damaged);
     }
-    let mut buffer = [0; SET_MAX + 256];
+    let mut buffer = [0; 2 * SET_MAX + 256];
     let mut batch = Batch::new(&mut buffer);
+    if let Some((version, keys)) = factory.scp02 {
+        let mut set = KeySet::new();
+        for (id, key) in [KID_ENC, KID_MAC, KID_DEK].into_iter().zip(keys) {
+            set.push(id, KeyType::Des, None, key).ok_or(MemoryError::Damaged)?;
+        }
+        if version == factory.key_version || set.scp02(scp02::Options::I15).is_none() {
+            return Err(MemoryError::Damaged);
+        }
+        set.put(InstanceId::ISSUER, version, true, &mut batch);
+    }
     Card { state: factory.state, default_key_version: factory.key_version }.put(&mut batch);
     set.put(InstanceId::ISSUER, factory.key_version, true, &mut batch);
     batch.put(objects::CPLC, &factory.cplc);

@@ -4,8 +4,9 @@ use huiwan_apdu::{Command, Sw};
 use huiwan_card::ObjectId;
 use huiwan_tlv::{Tag, Writer};
 
+use super::keys::{self, KeySet};
 use super::manager::{CardManager, Done, Exchange};
-use super::{certificates, content, keys, objects, registry};
+use super::{certificates, content, objects, registry};
 use crate::get_data::{
     TAG_2F00_APPLICATIONS, TAG_5F50_MANAGER_URL, TAG_9F7F_CPLC, TAG_42_IIN, TAG_45_CIN, TAG_67_CAPABILITIES,
     TAG_BF21_CERTIFICATES, TAG_C1_SEQUENCE_COUNTER, TAG_C2_CONFIRMATION_COUNTER, TAG_CF_KEY_DIVERSIFICATION,
@@ -28,10 +29,10 @@ impl CardManager<'_> {
         let memory = &mut *x.cx.memory;
         match Tag::new(u32::from(command.p1p2())) {
             TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA => {
-                let scp03 = self.scp03_of(x.cx)?;
+                let protocols = self.protocols_of(x.cx)?;
                 x.reply.tlv(|w| {
                     w.nested(TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA, |w| {
-                        recognition::write_template(w, scp03);
+                        recognition::write_template(w, protocols);
                     });
                 })?;
             }
@@ -43,9 +44,12 @@ impl CardManager<'_> {
             TAG_E0_KEY_INFORMATION => key_information(x, true)?,
             TAG_C0_KEY => key_information(x, false)?,
             TAG_C1_SEQUENCE_COUNTER => {
-                let version = x.domain.default_key_version(&x.card);
-                let counter = keys::counter(memory, x.domain.instance, version)?;
-                x.reply.tlv(|w| w.put(TAG_C1_SEQUENCE_COUNTER, &counter.to_bytes()))?;
+                let (domain, version) = (x.domain.instance, x.domain.default_key_version(&x.card));
+                let aes = KeySet::read(memory, domain, version)?.is_none_or(|set| set.scp03().is_some());
+                let bytes = keys::counter(memory, domain, version)?.to_bytes();
+                // Two bytes in SCP02, three in SCP03.
+                let counter = bytes.get(usize::from(!aes)..).unwrap_or(&bytes);
+                x.reply.tlv(|w| w.put(TAG_C1_SEQUENCE_COUNTER, counter))?;
             }
             TAG_C2_CONFIRMATION_COUNTER if x.domain.has(Privileges::RECEIPT_GENERATION) => {
                 let counter = content::confirmation_counter(memory)?;

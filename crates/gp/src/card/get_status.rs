@@ -16,7 +16,6 @@ use crate::get_status::{
 };
 use crate::life_cycle::ContactlessState;
 use crate::privileges::Privileges;
-use crate::scp03::max_response_data;
 
 /// A load file is LOADED as long as it is there. [GPC 5.2]
 const LOADED: u8 = 0x01;
@@ -63,7 +62,7 @@ impl CardManager<'_> {
             _ if listing == this => Some(x.progress.listed),
             _ => return Err(Sw::CONDITIONS_NOT_SATISFIED),
         };
-        let room = x.session.level().map_or(256, max_response_data);
+        let room = x.session.max_response_data();
         let with_modules = scope == Scope::LoadFilesAndModules;
         let question = Question { search, tlv, with_modules, room };
         let more = match scope {

@@ -1,15 +1,17 @@
-//! INITIALIZE UPDATE. [GPC D.4.1, AmdD 7.1.1]
+//! INITIALIZE UPDATE, and what stands for it when an SCP02 channel is opened implicitly. [GPC E.1.2, E.5.1, AmdD 7.1.1]
 
-use huiwan_apdu::{Command, Sw};
-use huiwan_card::MemoryError;
+use huiwan_apdu::{Aid, Command, Sw};
+use huiwan_card::{InstanceId, MemoryError, SecureChannel};
 
 use super::domain::Domain;
 use super::keys::{self, KeySet};
 use super::manager::{CardManager, Done, Exchange};
 use super::{objects, registry};
-use crate::initialize_update::KEY_DIVERSIFICATION_LEN;
+use crate::initialize_update::{Answer, KEY_DIVERSIFICATION_LEN};
 use crate::life_cycle::CardState;
-use crate::scp03::{CHALLENGE_LEN, challenge};
+use crate::scp03::{Octets, challenge};
+use crate::secure_channel::class;
+use crate::{scp02, scp03};
 
 impl CardManager<'_> {
     pub(super) fn initialize_update(
@@ -26,42 +28,62 @@ impl CardManager<'_> {
         if command.p2() != 0 {
             return Err(Sw::WRONG_P1P2);
         }
-        let host_challenge =
-            <&[u8; CHALLENGE_LEN]>::try_from(command.data()).map_err(|_| Sw::WRONG_LENGTH)?;
         let owner = key_owner(x)?;
-        let memory = &mut *x.cx.memory;
         let version = match command.p1() {
             0 => owner.default_key_version(&x.card),
             version => version,
         };
-        let keys = KeySet::read(memory, owner.instance, version)?
-            .and_then(|set| set.scp03())
-            .ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
+        let set = KeySet::read(x.cx.memory, owner.instance, version)?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
         let mut key_diversification = [0; KEY_DIVERSIFICATION_LEN];
-        match memory.read(objects::KEY_DIVERSIFICATION, 0, &mut key_diversification) {
+        match x.cx.memory.read(objects::KEY_DIVERSIFICATION, 0, &mut key_diversification) {
             Ok(_) | Err(MemoryError::NotFound) => {}
             Err(error) => return Err(error.into()),
         }
-        // The challenge names the application the channel is opened on, not its domain. [AmdD 6.2.2.1]
-        let opened_on = match x.cx.served {
-            Some(served) => registry::record(memory, served)?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?.aid,
-            None => x.cx.aid,
+        // The kind of its keys decides the protocol.
+        let explicit = self.profile.scp02.filter(|options| options.explicit());
+        let answer = if let Some(keys) = set.scp03() {
+            self.update_scp03(x, &owner, version, &keys, key_diversification, command.data())?
+        } else if let Some((keys, options)) = explicit.and_then(|i| Some((set.scp02(i)?, i))) {
+            update_scp02(x, owner.instance, version, &keys, options, key_diversification, command.data())?
+        } else {
+            return Err(Sw::REFERENCED_DATA_NOT_FOUND);
         };
-        // A failing random source changes nothing, so it is asked before the counter is spent.
-        let options = owner.supplementary.map_or(self.profile.scp03, |(_, settings)| settings.scp03);
-        let random = if options.pseudo_random() { None } else { Some(x.cx.random_bytes()?) };
-        let counter = keys::raise_counter(x.cx.memory, owner.instance, version)?;
         x.progress.key_owner = owner.instance.0;
+        let (bytes, len) = answer.to_bytes();
+        x.reply.push(bytes.get(..len).ok_or(Sw::UNKNOWN)?)?;
+        Ok(Done::OK)
+    }
+
+    fn update_scp03(
+        &self,
+        x: &mut Exchange<'_, '_, '_, '_, '_>,
+        owner: &Domain,
+        version: u8,
+        keys: &scp03::StaticKeys,
+        key_diversification: [u8; KEY_DIVERSIFICATION_LEN],
+        host_challenge: &[u8],
+    ) -> Result<Answer, Sw> {
+        let options = owner.supplementary.as_ref().map_or(self.profile.scp03, |(_, settings)| settings.scp03);
+        let mode = options.mode();
+        if host_challenge.len() != mode.len() {
+            return Err(Sw::WRONG_LENGTH);
+        }
+        let aid = opened_on(x)?;
+        // A failing random source changes nothing, so it is asked before the counter is spent.
+        let random = if options.pseudo_random() {
+            None
+        } else {
+            let bytes = x.cx.random_bytes::<16>()?;
+            Some(bytes.get(..mode.len()).and_then(Octets::new).ok_or(Sw::UNKNOWN)?)
+        };
+        let counter = keys::raise_counter(x.cx.memory, owner.instance, version)?;
         let card_challenge = match random {
             Some(random) => random,
-            None => {
-                challenge::pseudo_random(&keys, counter, opened_on.as_bytes()).map_err(|_| Sw::UNKNOWN)?
-            }
+            None => challenge::pseudo_random(keys, counter, aid.as_bytes(), mode).map_err(|_| Sw::UNKNOWN)?,
         };
-        let answer = x
-            .session
+        x.session
             .initialize_update(
-                &keys,
+                keys,
                 version,
                 key_diversification,
                 options,
@@ -69,10 +91,102 @@ impl CardManager<'_> {
                 card_challenge,
                 counter,
             )
-            .map_err(|_| Sw::UNKNOWN)?;
-        let (bytes, len) = answer.to_bytes();
-        x.reply.push(bytes.get(..len).ok_or(Sw::UNKNOWN)?)?;
-        Ok(Done::OK)
+            .map_err(|_| Sw::UNKNOWN)
+    }
+
+    /// Whether a command may open an SCP02 session by its C-MAC alone: then the session is ready for it.
+    pub(super) fn initiate(
+        &self,
+        x: &mut Exchange<'_, '_, '_, '_, '_>,
+        command: &Command<'_>,
+    ) -> Result<bool, Sw> {
+        let Some(options) = self.profile.scp02.filter(|options| !options.explicit()) else {
+            return Ok(false);
+        };
+        let usable = !matches!(x.card.state, CardState::Terminated);
+        if !x.session.is_none() || !class::is_gp_protected(command.cla()) || !usable {
+            return Ok(false);
+        }
+        // The default key set if it is for SCP02, else the first that is.
+        let domain = key_owner(x)?;
+        let owner = domain.instance;
+        let (mut version, mut next) = (Some(domain.default_key_version(&x.card)), None);
+        while let Some(candidate) = version {
+            if let Some(keys) =
+                KeySet::read(x.cx.memory, owner, candidate)?.and_then(|set| set.scp02(options))
+            {
+                let aid = opened_on(x)?;
+                let sequence =
+                    keys::sequence(x.cx.memory, owner, candidate)?.ok_or(Sw::CONDITIONS_NOT_SATISFIED)?;
+                x.progress.key_owner = owner.0;
+                return x
+                    .session
+                    .initiate_implicitly(&keys, candidate, options, sequence, aid.as_bytes())
+                    .map(|()| true)
+                    .map_err(|_| Sw::CONDITIONS_NOT_SATISFIED);
+            }
+            version = keys::next_version(x.cx.memory, owner, next)?;
+            next = version;
+        }
+        Ok(false)
+    }
+
+    /// The first command of an implicit session: with a good C-MAC, and once the counter is raised, the session is open.
+    pub(super) fn open_implicitly<'o>(
+        &self,
+        x: &mut Exchange<'_, '_, '_, '_, '_>,
+        command: &Command<'_>,
+        out: &'o mut [u8],
+    ) -> Result<Command<'o>, Sw> {
+        let opened = x.session.unwrap(command, out);
+        if opened.is_err() {
+            x.session.end();
+            return opened;
+        }
+        if let Err(sw) =
+            keys::raise_counter(x.cx.memory, InstanceId(x.progress.key_owner), x.session.key_version())
+        {
+            x.session.end();
+            return Err(sw);
+        }
+        opened
+    }
+}
+
+fn update_scp02(
+    x: &mut Exchange<'_, '_, '_, '_, '_>,
+    owner: InstanceId,
+    version: u8,
+    keys: &scp02::StaticKeys,
+    options: scp02::Options,
+    key_diversification: [u8; KEY_DIVERSIFICATION_LEN],
+    host_challenge: &[u8],
+) -> Result<Answer, Sw> {
+    let host_challenge = host_challenge.try_into().map_err(|_| Sw::WRONG_LENGTH)?;
+    let aid = opened_on(x)?;
+    let random = x.cx.random_bytes()?;
+    let sequence = keys::sequence(x.cx.memory, owner, version)?.ok_or(Sw::CONDITIONS_NOT_SATISFIED)?;
+    // At its end the counter opens no session any more.
+    sequence.next().ok_or(Sw::CONDITIONS_NOT_SATISFIED)?;
+    x.session
+        .initialize_update_scp02(
+            keys,
+            version,
+            key_diversification,
+            options,
+            host_challenge,
+            random,
+            sequence,
+            aid.as_bytes(),
+        )
+        .map_err(|_| Sw::UNKNOWN)
+}
+
+/// The application the channel is opened on, which challenges and ICVs name, not its domain. [GPC E.4.2.3, AmdD 6.2.2.1]
+fn opened_on(x: &mut Exchange<'_, '_, '_, '_, '_>) -> Result<Aid, Sw> {
+    match x.cx.served {
+        Some(served) => Ok(registry::record(x.cx.memory, served)?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?.aid),
+        None => Ok(x.cx.aid),
     }
 }
 

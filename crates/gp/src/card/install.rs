@@ -205,6 +205,7 @@ impl CardManager<'_> {
         };
         let secure_channel = [scp03::SCP, scp03.byte(), AES_ALL_SIZES];
         let mut told = Capabilities::new(secure_channel, domain, self.grantable(false));
+        told.scp02 = self.profile.scp02.map(|options| options.byte());
         if self.content.is_some() {
             let public = if self.public_keys().is_some() { Capabilities::RSA } else { 0 };
             told.load = true;

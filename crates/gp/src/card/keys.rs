@@ -12,8 +12,10 @@ use huiwan_card::{Batch, InstanceId, Memory, MemoryError, ObjectId};
 use zeroize::Zeroizing;
 
 use super::objects;
+use super::secure_channel::{Dek, Session};
 use crate::key_information::{Components, KeyDescription};
 use crate::put_key::{Attributes, KID_DEK, KID_ENC, KID_MAC, KeyType};
+use crate::scp02;
 use crate::scp03::{StaticKeys, challenge::Counter};
 
 const HEAD: usize = 7;
@@ -141,9 +143,19 @@ impl KeySet {
         StaticKeys::new(aes(KID_ENC)?, aes(KID_MAC)?, aes(KID_DEK)?).ok()
     }
 
-    /// Whether a channel can be opened with this set.
-    pub(crate) fn opens_channel(&self) -> bool {
-        self.scp03().is_some()
+    /// The keys of SCP02, if this is a set of three double-length DES keys, or with these options of one base key.
+    pub(crate) fn scp02(&self, options: scp02::Options) -> Option<scp02::StaticKeys> {
+        let des = |id| self.key(id).filter(|key| key.key_type == KeyType::Des).map(|key| key.value);
+        if options.three_keys() {
+            scp02::StaticKeys::new(des(KID_ENC)?, des(KID_MAC)?, des(KID_DEK)?).ok()
+        } else {
+            scp02::StaticKeys::base(des(KID_ENC)?).ok()
+        }
+    }
+
+    /// Whether a channel can be opened with this set on a card that speaks SCP02 as `scp02` says.
+    pub(crate) fn opens_channel(&self, scp02: Option<scp02::Options>) -> bool {
+        self.scp03().is_some() || scp02.is_some_and(|options| self.scp02(options).is_some())
     }
 
     /// Whether there is no key.
@@ -223,6 +235,29 @@ pub(crate) fn counter(memory: &mut dyn Memory, domain: InstanceId, version: u8) 
         Err(MemoryError::NotFound) => Ok(Counter::ZERO),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The same as SCP02 counts; `None` past its end.
+pub(crate) fn sequence(
+    memory: &mut dyn Memory,
+    domain: InstanceId,
+    version: u8,
+) -> Result<Option<scp02::Sequence>, Sw> {
+    Ok(match counter(memory, domain, version)?.to_bytes() {
+        [0, high, low] => Some(scp02::Sequence::from_bytes([high, low])),
+        _ => None,
+    })
+}
+
+/// The key sensitive data of a session under the keys of `owner` is encrypted under.
+pub(crate) fn dek(memory: &mut dyn Memory, owner: InstanceId, session: &Session) -> Result<Dek, Sw> {
+    if let Some(own) = session.own_dek() {
+        return Ok(own);
+    }
+    KeySet::read(memory, owner, session.key_version())?
+        .and_then(|set| set.scp03())
+        .map(|keys| Dek::Aes(keys.dek().clone()))
+        .ok_or(Sw::REFERENCED_DATA_NOT_FOUND)
 }
 
 /// Raises the counter and makes it durable, before the value is used for anything.

@@ -2,21 +2,21 @@
 
 use huiwan_apdu::{Command, Ins, Sw};
 use huiwan_card::{Action, Batch, Context, Forward, InstanceId, Module, ResponseWriter, SecureChannel};
-use huiwan_crypto::BlockKey;
 use zeroize::Zeroizing;
 
 use super::content::Content;
 use super::domain::{Domain, Settings};
-use super::keys::KeySet;
+use super::keys;
 use super::registry::{self, Card};
-use super::secure_channel::{SESSION_LEN, Session};
+use super::secure_channel::{Dek, SESSION_LEN, Session};
 use super::{CardProfile, ModuleEntry, pieces};
 use crate::install::DomainParameters;
 use crate::life_cycle::CardState;
 use crate::privileges::Privileges;
 use crate::scp03::c_mac;
 use crate::{
-    delete, get_data, get_status, host, initialize_update, install, load, put_key, set_status, store_data,
+    delete, get_data, get_status, host, initialize_update, install, load, put_key, scp02, set_status,
+    store_data,
 };
 
 /// Bytes the card manager needs in a volatile slot.
@@ -187,16 +187,19 @@ pub(super) struct Exchange<'c, 'x, 'a, 'r, 'b> {
     pub(super) domain: Domain,
     /// The command came in pieces.
     pub(super) chained: bool,
+    /// SCP02 as this card speaks it.
+    pub(super) scp02: Option<scp02::Options>,
 }
 
 impl Exchange<'_, '_, '_, '_, '_> {
-    /// Decrypts sensitive data in place under the data encryption key of the session. [GPC 10.8, AmdD 6.2.8]
+    /// The data encryption key of the session. [GPC 10.8, AmdD 6.2.8]
+    pub(super) fn dek(&mut self) -> Result<Dek, Sw> {
+        keys::dek(self.cx.memory, InstanceId(self.progress.key_owner), self.session)
+    }
+
+    /// Decrypts sensitive data in place.
     pub(super) fn decrypt_sensitive(&mut self, data: &mut [u8]) -> Result<(), Sw> {
-        let owner = InstanceId(self.progress.key_owner);
-        let keys = KeySet::read(self.cx.memory, owner, self.session.key_version())?
-            .and_then(|set| set.scp03())
-            .ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
-        keys.dek().decrypt_cbc(&[0; 16], data).map_err(|_| Sw::WRONG_DATA)
+        self.dek()?.decrypt(data).map_err(|_| Sw::WRONG_DATA)
     }
 }
 
@@ -225,6 +228,7 @@ impl CardManager<'_> {
                 card,
                 domain,
                 chained: false,
+                scp02: self.profile.scp02,
             };
             match result {
                 None => self.first(&mut exchange, command),
@@ -258,7 +262,13 @@ impl CardManager<'_> {
             _ => x.session.forget_challenge(),
         }
         let mut buffer = Zeroizing::new([0; DATA_MAX]);
-        let plain = x.session.unwrap(command, &mut *buffer)?;
+        let plain = match self.initiate(x, command)? {
+            false => x.session.unwrap(command, &mut *buffer)?,
+            true => self.open_implicitly(x, command, &mut *buffer)?,
+        };
+        if let Some(done) = x.session.r_mac_session(&plain, x.reply) {
+            return done.map(|()| Done::OK);
+        }
         if let Some(application) = x.cx.served {
             return self.serve(x, application, &plain);
         }
@@ -457,6 +467,7 @@ impl Module for CardManager<'_> {
             card,
             domain,
             chained: false,
+            scp02: self.profile.scp02,
         };
         self.take(&mut exchange, dgi, data)
     }

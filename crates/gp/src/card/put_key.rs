@@ -91,7 +91,7 @@ pub(super) fn keep(
         }
         set.complete(&there).ok_or(Sw::NOT_ENOUGH_MEMORY)?;
     }
-    let opens = set.opens_channel();
+    let opens = set.opens_channel(x.scp02);
     let default = x.domain.default_key_version(&x.card);
     let issuer = domain == InstanceId::ISSUER;
     // The factory's keys go as soon as the issuer's own can open a channel.
@@ -148,7 +148,11 @@ fn store(
     }
     let block = buffer.get_mut(..field.encrypted.len()).ok_or(Sw::WRONG_DATA)?;
     block.copy_from_slice(field.encrypted);
-    x.decrypt_sensitive(block)?;
+    let dek = x.dek()?;
+    if block.len() > field.len.next_multiple_of(dek.block_len()) {
+        return Err(Sw::WRONG_DATA);
+    }
+    dek.decrypt(block).map_err(|_| Sw::WRONG_DATA)?;
     let key = block.get(..field.len).ok_or(Sw::WRONG_DATA)?;
     let check_value = field.key_type.check_value(key).ok_or(Sw::WRONG_DATA)?;
     if !field.check_value.is_empty() && !ct_eq(&check_value, field.check_value) {

@@ -1,14 +1,15 @@
-//! The card's end of a secure channel. [GPC D, AmdD 6]
+//! The card's end of a secure channel: SCP02, SCP03, SCP11. [GPC D, E, AmdD 6]
 //!
 //! | state | event | answer | next state |
 //! |---|---|---|---|
 //! | any | INITIALIZE UPDATE, key set unknown | 6A88 | none |
 //! | any | INITIALIZE UPDATE, counter at its end | 6985 | none |
+//! | none | SCP02, implicit initiation: a command with a good C-MAC | its status word | open, counter raised |
 //! | any | INITIALIZE UPDATE | 9000 | init, the former session is gone |
 //! | init | any other command | as without a session | none, the challenge is forgotten |
 //! | none, open, aborted | EXTERNAL AUTHENTICATE | 6985 | none |
 //! | init | EXTERNAL AUTHENTICATE, level not allowed | 6A86 | none |
-//! | init | EXTERNAL AUTHENTICATE, host cryptogram wrong | 6300 | none, counter spent |
+//! | init | EXTERNAL AUTHENTICATE, host cryptogram wrong | 6300 | none; SCP03: counter spent |
 //! | init | EXTERNAL AUTHENTICATE, MAC wrong | 6982 | none |
 //! | open | protection wrong or missing, more than agreed | 6982 | aborted, keys erased |
 //! | open | command fails with good protection | its status word | open, counters advance |
@@ -17,39 +18,52 @@
 //! The session lives in the volatile slot as bytes, so it ends with power, deselection and the channel. [`Session`] is public for
 //! applications that hold keys of their own; the card manager uses the same.
 
+mod dek;
+mod scp02;
+mod scp03;
+mod scp11;
+
+pub(crate) use dek::Dek;
+pub use scp11::{CERTIFICATE_NOT_VERIFIED, CardKeys, NOT_ON_WHITELIST, verify_host_certificates};
+
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::{Protection, ResponseWriter, SecureChannel};
-use huiwan_crypto::{CryptoError, ct_eq, mac};
-use zeroize::Zeroize;
+use huiwan_crypto::CryptoError;
+use zeroize::Zeroizing;
 
-use crate::initialize_update::{Answer, KEY_DIVERSIFICATION_LEN};
-use crate::scp03::{
-    CHALLENGE_LEN, Level, MAC_LEN, Options, SessionKeys, StaticKeys, c_enc, c_mac, challenge::Counter,
-    cryptogram, r_enc, r_mac, session_keys,
-};
+use crate::initialize_update::{Answer, KEY_DIVERSIFICATION_LEN, Proof};
+use crate::scp02::r_mac;
+use crate::scp03::{Octets, challenge::Counter};
+use crate::secure_channel::{Level, class};
 
 /// Bytes of a session in the volatile slot.
-pub const SESSION_LEN: usize = 36 + session_keys::RAW_LEN;
+pub const SESSION_LEN: usize = HEAD_LEN + if scp02::LEN > scp03::LEN { scp02::LEN } else { scp03::LEN };
+/// Bytes of the part all protocols share.
+const HEAD_LEN: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     None,
     Init,
     Open,
+    /// Open to a host that did not say who it is: SCP11b.
+    OpenToAnyone,
     Aborted,
+}
+
+/// What the protocol of a session remembers, keys among it.
+enum Body {
+    None,
+    Scp02(scp02::State),
+    Scp03(scp03::State),
 }
 
 /// A session, from INITIALIZE UPDATE on.
 pub struct Session {
     phase: Phase,
     level: Level,
-    options: Options,
     key_version: u8,
-    key_len: u8,
-    counter: u32,
-    chaining: [u8; 16],
-    host_cryptogram: [u8; 8],
-    raw_keys: [u8; session_keys::RAW_LEN],
+    body: Body,
 }
 
 impl core::fmt::Debug for Session {
@@ -61,47 +75,21 @@ impl core::fmt::Debug for Session {
     }
 }
 
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.erase();
-    }
-}
-
 impl Session {
     /// No session.
     #[must_use]
     pub const fn none() -> Self {
-        Self {
-            phase: Phase::None,
-            level: Level::Authenticated,
-            options: Options::I00,
-            key_version: 0,
-            key_len: 0,
-            counter: 0,
-            chaining: [0; 16],
-            host_cryptogram: [0; 8],
-            raw_keys: [0; session_keys::RAW_LEN],
-        }
-    }
-
-    fn erase(&mut self) {
-        self.chaining.zeroize();
-        self.host_cryptogram.zeroize();
-        self.raw_keys.zeroize();
-        self.counter = 0;
-        self.key_len = 0;
-        self.level = Level::Authenticated;
+        Self { phase: Phase::None, level: Level::Authenticated, key_version: 0, body: Body::None }
     }
 
     /// Ends the session and forgets that there was one.
     pub fn end(&mut self) {
-        self.erase();
-        self.phase = Phase::None;
-        self.key_version = 0;
+        *self = Self::none();
     }
 
     fn abort(&mut self) -> Sw {
-        self.erase();
+        self.body = Body::None;
+        self.level = Level::Authenticated;
         self.phase = Phase::Aborted;
         Sw::SECURITY_STATUS
     }
@@ -113,29 +101,20 @@ impl Session {
     }
 
     fn try_load(slot: &[u8]) -> Option<Self> {
-        let (&[phase, level, options, key_version, key_len, _, _, _], rest) =
-            slot.split_first_chunk::<8>()?;
-        let (counter, rest) = rest.split_first_chunk::<4>()?;
-        let (chaining, rest) = rest.split_first_chunk::<16>()?;
-        let (host_cryptogram, rest) = rest.split_first_chunk::<8>()?;
-        let raw_keys = rest.first_chunk()?;
-        let phase = match phase {
-            1 => Phase::Init,
-            2 => Phase::Open,
-            3 => Phase::Aborted,
+        let (&[phase, protocol, level, key_version], rest) = slot.split_first_chunk::<HEAD_LEN>()?;
+        let body = match protocol {
+            crate::scp02::SCP => Body::Scp02(scp02::State::load(rest)?),
+            crate::scp03::SCP => Body::Scp03(scp03::State::load(rest)?),
+            _ => Body::None,
+        };
+        let phase = match (phase, &body) {
+            (1, Body::Scp02(_) | Body::Scp03(_)) => Phase::Init,
+            (2, Body::Scp02(_) | Body::Scp03(_)) => Phase::Open,
+            (3, Body::None) => Phase::Aborted,
+            (4, Body::Scp03(_)) => Phase::OpenToAnyone,
             _ => return None,
         };
-        Some(Self {
-            phase,
-            level: Level::from_byte(level)?,
-            options: Options::from_byte(options)?,
-            key_version,
-            key_len,
-            counter: u32::from_be_bytes(*counter),
-            chaining: *chaining,
-            host_cryptogram: *host_cryptogram,
-            raw_keys: *raw_keys,
-        })
+        Some(Self { phase, level: Level::from_byte(level)?, key_version, body })
     }
 
     /// Writes the session into the slot.
@@ -145,19 +124,27 @@ impl Session {
             Phase::Init => 1,
             Phase::Open => 2,
             Phase::Aborted => 3,
+            Phase::OpenToAnyone => 4,
         };
-        let head = [phase, self.level.byte(), self.options.byte(), self.key_version, self.key_len, 0, 0, 0];
-        let counter = self.counter.to_be_bytes();
-        let bytes = head
-            .iter()
-            .chain(&counter)
-            .chain(&self.chaining)
-            .chain(&self.host_cryptogram)
-            .chain(&self.raw_keys)
-            .copied();
-        for (to, from) in slot.iter_mut().zip(bytes) {
-            *to = from;
-        }
+        let len = slot.len().min(SESSION_LEN);
+        let Some((head, rest)) =
+            slot.get_mut(..len).and_then(|slot| slot.split_first_chunk_mut::<HEAD_LEN>())
+        else {
+            return;
+        };
+        rest.fill(0);
+        let protocol = match &self.body {
+            Body::None => 0,
+            Body::Scp02(state) => {
+                state.store(rest);
+                crate::scp02::SCP
+            }
+            Body::Scp03(state) => {
+                state.store(rest);
+                crate::scp03::SCP
+            }
+        };
+        *head = [phase, protocol, self.level.byte(), self.key_version];
     }
 
     /// The version of the keys that serve this session; 0 without one.
@@ -176,10 +163,43 @@ impl Session {
         self.phase == Phase::Open
     }
 
-    /// The level of an open session.
+    /// Whether commands and answers are protected, by a host authenticated or not.
+    const fn is_protecting(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::OpenToAnyone)
+    }
+
+    /// Whether there never was a session since the last one ended orderly.
+    pub(crate) fn is_none(&self) -> bool {
+        self.phase == Phase::None
+    }
+
+    /// Whether this is an SCP02 session, whose counter is raised when it opens.
+    pub(crate) const fn is_scp02(&self) -> bool {
+        matches!(self.body, Body::Scp02(_))
+    }
+
+    /// The level of an open session; an SCP02 R-MAC session adds to what was agreed at its opening.
     #[must_use]
     pub fn level(&self) -> Option<Level> {
-        self.is_open().then_some(self.level)
+        let signs = matches!(&self.body, Body::Scp02(state) if state.signs_responses());
+        let level = match self.level {
+            Level::Authenticated if signs => Level::RMac,
+            Level::CMac if signs => Level::CMacRMac,
+            Level::CMacCEnc if signs => Level::CMacCEncRMac,
+            level => level,
+        };
+        self.is_protecting().then_some(level)
+    }
+
+    /// The most bytes of plain response data a short response carries now.
+    #[must_use]
+    pub fn max_response_data(&self) -> usize {
+        let level = self.level().unwrap_or(Level::Authenticated);
+        match &self.body {
+            Body::None => 256,
+            Body::Scp02(_) => crate::scp02::max_response_data(level),
+            Body::Scp03(state) => state.options.mode().max_response_data(level),
+        }
     }
 
     /// INITIALIZE UPDATE was answered and EXTERNAL AUTHENTICATE did not follow: the challenge is forgotten. [GPC D.1.4]
@@ -189,37 +209,102 @@ impl Session {
         }
     }
 
-    /// Starts a session; the counter has been raised and made durable already.
+    /// Starts an SCP03 session; the counter has been raised and made durable already.
     ///
     /// # Errors
-    /// [`CryptoError`] if the derivation fails.
+    /// [`CryptoError`] if a challenge is not as long as the options say.
     #[allow(clippy::too_many_arguments)]
     pub fn initialize_update(
         &mut self,
-        keys: &StaticKeys,
+        keys: &crate::scp03::StaticKeys,
         key_version: u8,
         key_diversification: [u8; KEY_DIVERSIFICATION_LEN],
-        options: Options,
-        host_challenge: &[u8; CHALLENGE_LEN],
-        card_challenge: [u8; CHALLENGE_LEN],
+        options: crate::scp03::Options,
+        host_challenge: &[u8],
+        card_challenge: impl Into<Octets>,
         counter: Counter,
     ) -> Result<Answer, CryptoError> {
         self.end();
-        session_keys::derive_raw(keys, host_challenge, &card_challenge, &mut self.raw_keys)?;
-        let session = SessionKeys::from_raw(&self.raw_keys, keys.key_len())?;
-        self.host_cryptogram = cryptogram::host(&session, host_challenge, &card_challenge)?;
-        self.key_len = u8::try_from(keys.key_len()).map_err(|_| CryptoError)?;
+        let card_challenge = card_challenge.into();
+        let mode = options.mode();
+        if host_challenge.len() != mode.len() || card_challenge.mode() != mode {
+            return Err(CryptoError);
+        }
+        let (state, session) =
+            scp03::State::initialized(options, keys, host_challenge, card_challenge.as_bytes())?;
+        let card_cryptogram =
+            crate::scp03::cryptogram::card(&session, host_challenge, card_challenge.as_bytes())?;
         self.key_version = key_version;
-        self.options = options;
         self.phase = Phase::Init;
-        Ok(Answer {
-            key_diversification,
-            key_version,
-            options,
-            card_cryptogram: cryptogram::card(&session, host_challenge, &card_challenge)?,
-            card_challenge,
-            counter: options.pseudo_random().then_some(counter),
-        })
+        self.body = Body::Scp03(state);
+        let counter = options.pseudo_random().then_some(counter);
+        let proof = Proof::Scp03 { options, card_challenge, card_cryptogram, counter };
+        Ok(Answer { key_diversification, key_version, proof })
+    }
+
+    /// Starts an SCP02 session with the counter's present value, which is raised once the host is authentic. The card challenge is
+    /// `random`, or what the counter gives on the application with this AID if the options say so.
+    ///
+    /// # Errors
+    /// [`CryptoError`] at the end of the counter, or if the options are those of implicit initiation.
+    #[allow(clippy::too_many_arguments)]
+    pub fn initialize_update_scp02(
+        &mut self,
+        keys: &crate::scp02::StaticKeys,
+        key_version: u8,
+        key_diversification: [u8; KEY_DIVERSIFICATION_LEN],
+        options: crate::scp02::Options,
+        host_challenge: &[u8; 8],
+        random: [u8; 6],
+        sequence: crate::scp02::Sequence,
+        aid: &[u8],
+    ) -> Result<Answer, CryptoError> {
+        self.end();
+        if !options.explicit() {
+            return Err(CryptoError);
+        }
+        let mut raw = Zeroizing::new([0; crate::scp02::session_keys::RAW_LEN]);
+        crate::scp02::session_keys::derive_raw(keys, sequence, &mut raw)?;
+        let card_challenge = if options.predictable() {
+            let session = crate::scp02::SessionKeys::from_raw(&raw)?;
+            crate::scp02::challenge::predictable(&session, aid)
+        } else {
+            random
+        };
+        let (state, session) =
+            scp02::State::initialized(options, *raw, host_challenge, sequence, &card_challenge)?;
+        let card_cryptogram =
+            crate::scp02::cryptogram::card(&session, host_challenge, sequence, &card_challenge);
+        self.key_version = key_version;
+        self.phase = Phase::Init;
+        self.body = Body::Scp02(state);
+        let proof = Proof::Scp02 { sequence, card_challenge, card_cryptogram };
+        Ok(Answer { key_diversification, key_version, proof })
+    }
+
+    /// SCP02 with implicit initiation: makes ready for a first command under a C-MAC, which [`SecureChannel::unwrap`] then opens the
+    /// session with. If its MAC is wrong there is no session, and the next may try. The counter is raised when it is right, before the
+    /// command acts.
+    ///
+    /// # Errors
+    /// [`CryptoError`] at the end of the counter, or if the options are those of explicit initiation.
+    pub fn initiate_implicitly(
+        &mut self,
+        keys: &crate::scp02::StaticKeys,
+        key_version: u8,
+        options: crate::scp02::Options,
+        sequence: crate::scp02::Sequence,
+        aid: &[u8],
+    ) -> Result<(), CryptoError> {
+        self.end();
+        if options.explicit() {
+            return Err(CryptoError);
+        }
+        self.body = Body::Scp02(scp02::State::implicit(options, keys, sequence, aid)?);
+        self.key_version = key_version;
+        self.level = Level::CMac;
+        self.phase = Phase::Open;
+        Ok(())
     }
 
     /// EXTERNAL AUTHENTICATE: the session opens, or there is none.
@@ -239,51 +324,58 @@ impl Session {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
         let level = Level::from_byte(command.p1())
-            .filter(|level| command.p2() == 0 && self.options.allows(*level))
+            .filter(|level| {
+                command.p2() == 0
+                    && match &self.body {
+                        Body::None => false,
+                        Body::Scp02(state) => state.options.allows(*level),
+                        Body::Scp03(state) => state.options.allows(*level),
+                    }
+            })
             .ok_or(Sw::WRONG_P1P2)?;
-        if !is_gp_protected(command.cla()) {
+        if !class::is_gp_protected(command.cla()) {
             return Err(Sw::SECURITY_STATUS);
         }
-        let Some((cryptogram, mac)) = command.data().split_first_chunk::<8>() else {
-            return Err(Sw::WRONG_LENGTH);
-        };
-        if mac.len() != MAC_LEN || command.is_extended() {
-            return Err(Sw::WRONG_LENGTH);
+        match &mut self.body {
+            Body::None => return Err(Sw::CONDITIONS_NOT_SATISFIED),
+            Body::Scp02(state) => state.verify_host(level, command)?,
+            Body::Scp03(state) => state.verify_host(command)?,
         }
-        if !ct_eq(cryptogram, &self.host_cryptogram) {
-            return Err(Sw::new(0x6300));
-        }
-        let header = c_mac::Header::new(command.header(), cryptogram.len(), false).ok_or(Sw::WRONG_LENGTH)?;
-        let keys = self.keys().map_err(|_| Sw::UNKNOWN)?;
-        let chaining = c_mac::chain(&keys.mac, &[0; 16], &header, cryptogram);
-        if !chaining.first_chunk::<MAC_LEN>().is_some_and(|expected| ct_eq(expected, mac)) {
-            return Err(Sw::SECURITY_STATUS);
-        }
-        self.host_cryptogram.zeroize();
-        self.chaining = chaining;
-        self.counter = 0;
         self.level = level;
         self.phase = Phase::Open;
         Ok(())
     }
 
-    fn keys(&self) -> Result<SessionKeys, CryptoError> {
-        SessionKeys::from_raw(&self.raw_keys, usize::from(self.key_len))
+    /// BEGIN or END R-MAC SESSION, out of their protection; what END returns goes into the reply. `None` if the command is neither.
+    ///
+    /// # Errors
+    /// The status word to answer; the session goes on.
+    pub fn r_mac_session(
+        &mut self,
+        plain: &Command<'_>,
+        reply: &mut ResponseWriter<'_>,
+    ) -> Option<Result<(), Sw>> {
+        let Body::Scp02(state) = &mut self.body else { return None };
+        if self.phase != Phase::Open || !state.options.r_mac() || class::bare_class(plain.cla()) != 0x80 {
+            return None;
+        }
+        match plain.ins() {
+            r_mac::BEGIN => Some(state.begin_r_mac(plain)),
+            r_mac::END => Some(state.end_r_mac(plain).and_then(|mac| reply.push(&mac))),
+            _ => None,
+        }
     }
 
-    /// Checks the MAC and advances the session; returns how much of the data is not MAC.
-    fn check(&mut self, command: &Command<'_>) -> Result<usize, CryptoError> {
-        let (body, mac) = command.data().split_last_chunk::<MAC_LEN>().ok_or(CryptoError)?;
-        let header =
-            c_mac::Header::new(command.header(), body.len(), command.is_extended()).ok_or(CryptoError)?;
-        let keys = self.keys()?;
-        let chaining = c_mac::chain(&keys.mac, &self.chaining, &header, body);
-        if !chaining.first_chunk::<MAC_LEN>().is_some_and(|expected| ct_eq(expected, mac)) {
-            return Err(CryptoError);
+    /// The key that sensitive data is encrypted under in this session: its own, or `None` if that is the static one.
+    pub(crate) fn own_dek(&self) -> Option<Dek> {
+        match &self.body {
+            Body::None => None,
+            Body::Scp02(state) => {
+                let dek = state.keys().ok()?.dek;
+                Some(if state.options.explicit() { Dek::DesEcb(dek) } else { Dek::DesCbc(dek) })
+            }
+            Body::Scp03(state) => state.dek().map(Dek::Aes),
         }
-        self.counter = self.counter.checked_add(1).ok_or(CryptoError)?;
-        self.chaining = chaining;
-        Ok(body.len())
     }
 
     /// Opens once more a command that [`SecureChannel::unwrap`] took, for a later call about the same command.
@@ -291,94 +383,77 @@ impl Session {
     /// # Errors
     /// 6F00 if it is not that command.
     pub fn reopen<'o>(&self, command: &Command<'_>, out: &'o mut [u8]) -> Result<Command<'o>, Sw> {
-        let body = if self.is_open() && self.level.c_mac() {
-            command.data().split_last_chunk::<MAC_LEN>().ok_or(Sw::UNKNOWN)?.0
-        } else {
-            command.data()
+        let len = match &self.body {
+            Body::Scp02(state) if self.is_protecting() => state.reopen(self.level, command, out),
+            Body::Scp03(state) if self.is_protecting() && self.level.c_mac() => {
+                state.reopen(self.level, command, out)
+            }
+            _ => copy(command, out),
         };
-        self.open_body(command, body, out).map_err(|_| Sw::UNKNOWN)
-    }
-
-    /// The plain command with data decrypted into `out`.
-    fn open_body<'o>(
-        &self,
-        command: &Command<'_>,
-        body: &[u8],
-        out: &'o mut [u8],
-    ) -> Result<Command<'o>, CryptoError> {
-        let plain = out.get_mut(..body.len()).ok_or(CryptoError)?;
-        plain.copy_from_slice(body);
-        let len = if self.is_open() && self.level.c_enc() {
-            c_enc::decrypt(&self.keys()?.enc, self.counter, plain)?
-        } else {
-            body.len()
-        };
-        let [cla, ins, p1, p2] = command.header();
-        let data = plain.get(..len).ok_or(CryptoError)?;
-        let opened = Command::new(c_mac::plain_class(cla), ins, p1, p2)
-            .with_data(data)
-            .extended(command.is_extended());
-        Ok(match command.ne() {
-            Some(ne) => opened.with_ne(ne),
-            None => opened,
-        })
+        len.and_then(|len| plain_command(command, len, out)).map_err(|_| Sw::UNKNOWN)
     }
 }
 
-/// Secure messaging as GlobalPlatform announces it: exactly b3 in a first class byte, b6 in a further one. [GPC 11.1.4]
-fn is_gp_protected(cla: u8) -> bool {
-    if cla & 0x40 == 0 { cla & 0x0C == 0x04 } else { cla & 0x20 != 0 }
+/// A command that came plain.
+fn copy(command: &Command<'_>, out: &mut [u8]) -> Result<usize, CryptoError> {
+    let data = command.data();
+    out.get_mut(..data.len()).ok_or(CryptoError)?.copy_from_slice(data);
+    Ok(data.len())
+}
+
+/// The command with the first `len` bytes of `out` for data and nothing that tells of protection.
+fn plain_command<'o>(command: &Command<'_>, len: usize, out: &'o [u8]) -> Result<Command<'o>, CryptoError> {
+    let [cla, ins, p1, p2] = command.header();
+    let opened = Command::new(class::plain_class(cla), ins, p1, p2)
+        .with_data(out.get(..len).ok_or(CryptoError)?)
+        .extended(command.is_extended());
+    Ok(match command.ne() {
+        Some(ne) => opened.with_ne(ne),
+        None => opened,
+    })
 }
 
 impl SecureChannel for Session {
     fn protection(&self) -> Protection {
-        self.level().map_or(Protection::default(), Level::protection)
+        let protection = self.level().map_or(Protection::default(), Level::protection);
+        Protection { authenticated: self.is_open(), ..protection }
     }
 
     fn unwrap<'o>(&mut self, command: &Command<'_>, out: &'o mut [u8]) -> Result<Command<'o>, Sw> {
-        let protected = c_mac::is_protected(command.cla());
-        match self.phase {
-            Phase::None | Phase::Init | Phase::Aborted if protected => Err(Sw::SECURITY_STATUS),
-            Phase::None | Phase::Init | Phase::Aborted => {
-                self.open_body(command, command.data(), out).map_err(|_| Sw::WRONG_LENGTH)
+        let protected = class::is_protected(command.cla());
+        let len = match self.phase {
+            Phase::None | Phase::Init | Phase::Aborted if protected => return Err(Sw::SECURITY_STATUS),
+            Phase::None | Phase::Init | Phase::Aborted => copy(command, out).map_err(|_| Sw::WRONG_LENGTH)?,
+            Phase::Open | Phase::OpenToAnyone if protected != self.level.c_mac() => return Err(self.abort()),
+            Phase::Open | Phase::OpenToAnyone if protected && !class::is_gp_protected(command.cla()) => {
+                return Err(self.abort());
             }
-            Phase::Open if protected != self.level.c_mac() => Err(self.abort()),
-            Phase::Open if !protected => {
-                self.open_body(command, command.data(), out).map_err(|_| Sw::WRONG_LENGTH)
-            }
-            Phase::Open if !is_gp_protected(command.cla()) => Err(self.abort()),
-            Phase::Open => {
+            Phase::Open | Phase::OpenToAnyone => {
+                let opened = match &mut self.body {
+                    Body::Scp02(state) => state.unwrap(self.level, command, out),
+                    Body::Scp03(state) if protected => state.unwrap(self.level, command, out),
+                    Body::Scp03(_) | Body::None => return plain(command, out),
+                };
                 // One answer for every fault: what was wrong is nobody's business. [GPC D.1.4, AmdD 6.2.4]
-                let opened = self.check(command).and_then(|len| {
-                    let body = command.data().get(..len).ok_or(CryptoError)?;
-                    self.open_body(command, body, out)
-                });
-                opened.map_err(|_| self.abort())
+                opened.map_err(|_| self.abort())?
             }
-        }
+        };
+        plain_command(command, len, out).map_err(|_| Sw::UNKNOWN)
     }
 
     fn wrap(&mut self, reply: &mut ResponseWriter<'_>, sw: Sw) -> Result<(), Sw> {
-        if !self.is_open() || !self.level.r_mac() || !r_mac::is_carried(sw) {
-            return Ok(());
+        match &mut self.body {
+            Body::Scp02(state) if self.phase == Phase::Open => state.wrap(reply, sw),
+            Body::Scp03(state) if matches!(self.phase, Phase::Open | Phase::OpenToAnyone) => {
+                state.wrap(self.level, reply, sw)
+            }
+            _ => Ok(()),
         }
-        let keys = self.keys().map_err(|_| Sw::UNKNOWN)?;
-        let status = sw.value().to_be_bytes();
-        let len = ResponseWriter::len(reply);
-        let padded = if self.level.r_enc() { c_enc::encrypted_len(len) } else { len };
-        let end = padded.checked_add(MAC_LEN).ok_or(Sw::UNKNOWN)?;
-        reply.set_len(end)?;
-        let whole = reply.as_mut_slice();
-        let (data, place) = whole.split_at_mut_checked(padded).ok_or(Sw::UNKNOWN)?;
-        let mac = if self.level.r_enc() && padded > 0 {
-            c_enc::pad(data, len).map_err(|_| Sw::UNKNOWN)?;
-            let icv = r_enc::icv(&keys.enc, self.counter);
-            mac::encrypt_then_cmac(&keys.enc, &icv, &keys.rmac, &[&self.chaining], data, &[&status])
-                .map_err(|_| Sw::UNKNOWN)?
-        } else {
-            mac::cmac(&keys.rmac, &[&self.chaining, data, &status])
-        };
-        place.copy_from_slice(mac.first_chunk::<MAC_LEN>().ok_or(Sw::UNKNOWN)?);
-        Ok(())
     }
+}
+
+/// A command of a session without C-MACs.
+fn plain<'o>(command: &Command<'_>, out: &'o mut [u8]) -> Result<Command<'o>, Sw> {
+    let len = copy(command, out).map_err(|_| Sw::WRONG_LENGTH)?;
+    plain_command(command, len, out).map_err(|_| Sw::UNKNOWN)
 }

@@ -9,7 +9,8 @@ use super::manager::CardManager;
 use super::registry::Card;
 use crate::life_cycle::CardState;
 use crate::recognition;
-use crate::scp03::{Level, Options, max_command_data};
+use crate::scp03::Options;
+use crate::secure_channel::Scp;
 
 const TAG_6F_FCI: Tag = Tag::new(0x6F);
 const TAG_84_DF_NAME: Tag = Tag::new(0x84);
@@ -25,22 +26,28 @@ impl CardManager<'_> {
         }
     }
 
+    /// The secure channel protocols of this domain: which of them its keys decide.
+    pub(super) fn protocols_of(&self, cx: &mut Context<'_>) -> Result<impl Iterator<Item = Scp> + use<>, Sw> {
+        let scp03 = self.scp03_of(cx)?;
+        Ok(self.profile.scp02.map(Scp::Scp02).into_iter().chain([Scp::Scp03(scp03)]))
+    }
+
     pub(super) fn answer_select(&self, cx: &mut Context<'_>, reply: &mut ResponseWriter<'_>) -> Sw {
         let state = match Card::read(cx.memory) {
             Ok(card) => card.state,
             Err(sw) => return sw,
         };
-        let scp03 = match self.scp03_of(cx) {
-            Ok(options) => options,
+        let protocols = match self.protocols_of(cx) {
+            Ok(protocols) => protocols,
             Err(sw) => return sw,
         };
         // The longest command data field: 255 bytes, with the MAC in it.
-        let max = u8::try_from(max_command_data(Level::Authenticated)).unwrap_or(u8::MAX);
+        let max = u8::MAX;
         let written = reply.tlv(|w| {
             w.nested(TAG_6F_FCI, |w| {
                 w.put(TAG_84_DF_NAME, cx.aid.as_bytes());
                 w.nested(TAG_A5_PROPRIETARY, |w| {
-                    recognition::write_template(w, scp03);
+                    recognition::write_template(w, protocols);
                     w.put(TAG_9F65_MAX_DATA, &[max]);
                 });
             });

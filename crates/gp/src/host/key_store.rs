@@ -7,13 +7,15 @@
 use core::fmt;
 
 use huiwan_apdu::{Aid, Command};
-use huiwan_crypto::{BlockKey, Secret};
+use huiwan_crypto::Secret;
 use zeroize::Zeroizing;
 
-use super::secure_channel::{AwaitCard, EXTERNAL_AUTHENTICATE_LEN, Open, SessionError};
+use super::secure_channel::{AwaitCard, ExternalAuthenticate, Open, SessionError};
 use crate::initialize_update::Answer;
 use crate::put_key::{self, KeyType};
-use crate::scp03::{CHALLENGE_LEN, Level, StaticKeys};
+use crate::scp03::Octets;
+use crate::secure_channel::{Level, Scp, StaticKeysRef};
+use crate::{scp01, scp02, scp03};
 
 /// The store's own name for a card's key set, or for the master key it is derived from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,11 +57,23 @@ pub struct OpenRequest {
     /// Plain class byte, with the logical channel (80 to 83).
     pub cla: u8,
     /// Challenge sent in INITIALIZE UPDATE.
-    pub host_challenge: [u8; CHALLENGE_LEN],
+    pub host_challenge: Octets,
     /// The card's answer.
     pub answer: Answer,
+    /// The card's SCP01, which its answer does not tell.
+    pub scp01: scp01::Options,
+    /// The card's SCP02, which its answer does not tell.
+    pub scp02: scp02::Options,
     /// Level wanted.
     pub level: Level,
+}
+
+impl OpenRequest {
+    /// The handshake as it stands: INITIALIZE UPDATE is answered.
+    #[must_use]
+    pub fn handshake(&self) -> AwaitCard {
+        AwaitCard::new(self.host_challenge).with_scp01(self.scp01).with_scp02(self.scp02)
+    }
 }
 
 /// One secret operation.
@@ -82,7 +96,7 @@ pub enum KeyRequest<'a> {
         /// Data ‖ SW as received.
         response: &'a [u8],
     },
-    /// Encrypt data, whole blocks, under the card's DEK. Answer: [`KeyAnswer::Bytes`].
+    /// Encrypt data, whole blocks (of 8 bytes for SCP02, 16 for SCP03), under the session's DEK. Answer: [`KeyAnswer::Bytes`].
     Encrypt {
         /// Session whose key set's DEK is meant.
         session: SessionId,
@@ -113,7 +127,7 @@ pub enum KeyAnswer<'a> {
         /// Session.
         session: SessionId,
         /// Command to send.
-        external_authenticate: [u8; EXTERNAL_AUTHENTICATE_LEN],
+        external_authenticate: ExternalAuthenticate,
     },
     /// Bytes.
     Bytes(&'a [u8]),
@@ -135,6 +149,8 @@ pub enum KeyError {
     UnknownSession,
     /// The card's options do not allow the level wanted.
     Level,
+    /// The card speaks a protocol of another algorithm than the key's.
+    Algorithm,
     /// The command with its protection is too long.
     TooLong,
     /// The store has no room: a session slot or the output buffer.
@@ -150,6 +166,7 @@ impl fmt::Display for KeyError {
             Self::NotAuthentic => "response is not authentic",
             Self::UnknownKey => "key is not in the store",
             Self::UnknownSession => "session is not open",
+            Self::Algorithm => "key is of another algorithm than the card's secure channel",
             Self::Level => "card does not allow this security level",
             Self::TooLong => "command is too long with its protection",
             Self::Full => "key store has no room",
@@ -176,10 +193,7 @@ pub trait KeyStore {
     ///
     /// # Errors
     /// [`KeyError`].
-    fn open(
-        &mut self,
-        request: &OpenRequest,
-    ) -> Result<(SessionId, [u8; EXTERNAL_AUTHENTICATE_LEN]), KeyError>;
+    fn open(&mut self, request: &OpenRequest) -> Result<(SessionId, ExternalAuthenticate), KeyError>;
 
     /// Protects a plain command.
     ///
@@ -259,13 +273,38 @@ pub trait KeyStore {
     }
 }
 
-/// A key set in memory: ENC, MAC, DEK of one AES length.
+/// A key set in memory: ENC, MAC, DEK of one algorithm and length.
 #[derive(Clone)]
 struct KeySet {
     id: u32,
     raw: [Secret<32>; 3],
     len: usize,
     keys: StaticKeys,
+}
+
+#[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "expanded keys; a boxed one would need alloc")]
+enum StaticKeys {
+    Des(scp02::StaticKeys),
+    Aes(scp03::StaticKeys),
+}
+
+impl StaticKeys {
+    const fn key_type(&self) -> KeyType {
+        match self {
+            Self::Des(_) => KeyType::Des,
+            Self::Aes(_) => KeyType::Aes,
+        }
+    }
+}
+
+impl<'a> From<&'a StaticKeys> for StaticKeysRef<'a> {
+    fn from(keys: &'a StaticKeys) -> Self {
+        match keys {
+            StaticKeys::Des(keys) => Self::Des(keys),
+            StaticKeys::Aes(keys) => Self::Aes(keys),
+        }
+    }
 }
 
 struct Session {
@@ -308,9 +347,22 @@ impl<const KEYS: usize, const SESSIONS: usize> SoftKeyStore<KEYS, SESSIONS> {
     /// # Errors
     /// [`KeyError::Unavailable`] if the keys are no AES keys of one length, [`KeyError::Full`] if there is no room.
     pub fn insert(&mut self, id: u32, enc: &[u8], mac: &[u8], dek: &[u8]) -> Result<(), KeyError> {
-        let keys = StaticKeys::new(enc, mac, dek).map_err(|_| KeyError::Unavailable)?;
-        let raw = [secret(enc)?, secret(mac)?, secret(dek)?];
-        let set = KeySet { id, raw, len: enc.len(), keys };
+        let keys = scp03::StaticKeys::new(enc, mac, dek).map_err(|_| KeyError::Unavailable)?;
+        self.put(id, StaticKeys::Aes(keys), [enc, mac, dek])
+    }
+
+    /// Adds or replaces a key set under a name of the caller's: three double-length DES keys, 16 bytes each, or the same one three times
+    /// for a card with one base key.
+    ///
+    /// # Errors
+    /// [`KeyError::Unavailable`] if the keys are no such keys, [`KeyError::Full`] if there is no room.
+    pub fn insert_des(&mut self, id: u32, enc: &[u8], mac: &[u8], dek: &[u8]) -> Result<(), KeyError> {
+        let keys = scp02::StaticKeys::new(enc, mac, dek).map_err(|_| KeyError::Unavailable)?;
+        self.put(id, StaticKeys::Des(keys), [enc, mac, dek])
+    }
+
+    fn put(&mut self, id: u32, keys: StaticKeys, [enc, mac, dek]: [&[u8]; 3]) -> Result<(), KeyError> {
+        let set = KeySet { id, raw: [secret(enc)?, secret(mac)?, secret(dek)?], len: enc.len(), keys };
         match self.sets.iter_mut().find(|set| set.id == id) {
             Some(old) => *old = set,
             None => self.sets.push(set).map_err(|_| KeyError::Full)?,
@@ -336,18 +388,20 @@ fn secret(key: &[u8]) -> Result<Secret<32>, KeyError> {
 }
 
 impl<const KEYS: usize, const SESSIONS: usize> KeyStore for SoftKeyStore<KEYS, SESSIONS> {
-    fn open(
-        &mut self,
-        request: &OpenRequest,
-    ) -> Result<(SessionId, [u8; EXTERNAL_AUTHENTICATE_LEN]), KeyError> {
-        if !request.answer.options.allows(request.level) {
+    fn open(&mut self, request: &OpenRequest) -> Result<(SessionId, ExternalAuthenticate), KeyError> {
+        let handshake = request.handshake();
+        let protocol = handshake.protocol(&request.answer);
+        if !protocol.allows(request.level) {
             return Err(KeyError::Level);
         }
         let keys = self.set(request.key)?.keys.clone();
-        let verified = AwaitCard::new(request.host_challenge)
+        if matches!(protocol, Scp::Scp03(_)) != matches!(keys, StaticKeys::Aes(_)) {
+            return Err(KeyError::Algorithm);
+        }
+        let verified = handshake
             .verify_card(request.cla, &request.answer, &keys, request.level)
             .map_err(|_| KeyError::CardCryptogram)?;
-        let external_authenticate = *verified.command();
+        let external_authenticate = verified.external_authenticate();
         let id = SessionId(self.next);
         self.sessions.push(Session { id, open: verified.presumed(), keys }).map_err(|_| KeyError::Full)?;
         self.next = self.next.wrapping_add(1);
@@ -389,7 +443,7 @@ impl<const KEYS: usize, const SESSIONS: usize> KeyStore for SoftKeyStore<KEYS, S
         let out = out.get_mut(..data.len()).ok_or(KeyError::Full)?;
         out.copy_from_slice(data);
         let session = self.session(session)?;
-        session.keys.dek().encrypt_cbc(&[0; 16], out).map_err(|_| KeyError::Unavailable)?;
+        session.open.encrypt_sensitive(&session.keys, out).map_err(|_| KeyError::Unavailable)?;
         Ok(out)
     }
 
@@ -402,19 +456,21 @@ impl<const KEYS: usize, const SESSIONS: usize> KeyStore for SoftKeyStore<KEYS, S
         out: &'o mut [u8],
     ) -> Result<&'o [u8], KeyError> {
         let set = self.set(key)?.clone();
-        let dek = self.session(session)?.keys.clone();
+        let session = self.session(session)?;
+        let block_len = session.open.block_len();
+        let key_type = set.keys.key_type();
         *out.first_mut().ok_or(KeyError::Full)? = version;
         let mut at = 1;
         for raw in &set.raw {
             let clear = raw.expose().get(..set.len).ok_or(KeyError::Unavailable)?;
-            let check_value = KeyType::Aes.check_value(clear).ok_or(KeyError::Unavailable)?;
-            // AES-192 fills its second block with zeros, which say nothing about the key. [AmdD 7.2]
+            let check_value = key_type.check_value(clear).ok_or(KeyError::Unavailable)?;
+            // An AES-192 key fills its second AES block with zeros, which say nothing about the key. [AmdD 7.2]
             let mut block = Zeroizing::new([0; 32]);
-            let padded = block.get_mut(..set.len.next_multiple_of(16)).ok_or(KeyError::Unavailable)?;
+            let padded = block.get_mut(..set.len.next_multiple_of(block_len)).ok_or(KeyError::Unavailable)?;
             padded.get_mut(..set.len).ok_or(KeyError::Unavailable)?.copy_from_slice(clear);
-            dek.dek().encrypt_cbc(&[0; 16], padded).map_err(|_| KeyError::Unavailable)?;
-            at = put_key::put_field(out, at, KeyType::Aes, set.len, padded, &check_value)
-                .ok_or(KeyError::Full)?;
+            session.open.encrypt_sensitive(&session.keys, padded).map_err(|_| KeyError::Unavailable)?;
+            at =
+                put_key::put_field(out, at, key_type, set.len, padded, &check_value).ok_or(KeyError::Full)?;
         }
         out.get(..at).ok_or(KeyError::Full)
     }

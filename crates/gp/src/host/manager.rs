@@ -23,7 +23,8 @@ use super::set_status::Transition;
 use super::{delete, install, set_status};
 use crate::delete::Target;
 use crate::get_status::Scope;
-use crate::scp03::{CHALLENGE_LEN, Level};
+use crate::scp03::Octets;
+use crate::secure_channel::{Level, Scp};
 
 /// Output buffer that is enough for every step.
 pub const OUT_LEN: usize = 640;
@@ -72,8 +73,9 @@ pub struct OpenChannel {
     pub key: KeyRef,
     /// Security level.
     pub level: Level,
-    /// Fresh random bytes.
-    pub host_challenge: [u8; CHALLENGE_LEN],
+    /// Fresh random bytes: 8, or 16 if the card may speak SCP03 in S16 mode, of which others get the first 8. With 16, the card's
+    /// recognition data decides; if it says nothing S8 is tried first, then S16.
+    pub host_challenge: Octets,
 }
 
 /// What goes into a step.
@@ -153,6 +155,8 @@ impl core::error::Error for Misuse {}
 pub struct Channel {
     /// The key store's session.
     pub session: SessionId,
+    /// Protocol the card answered with.
+    pub protocol: Scp,
     /// Level.
     pub level: Level,
     /// Version of the keys that opened it.
@@ -379,7 +383,6 @@ impl<'j> Manager<'j> {
 
     fn turn(&mut self, event: Event<'_>, out: &mut [u8]) -> Turn {
         let cla = self.cla;
-        let level = self.channel.map_or(Level::Authenticated, |channel| channel.level);
         match &mut self.task {
             Task::None => Ok(Todo::Done),
             Task::Open(opening) => opening.turn(event, &mut self.channel, cla, out),
@@ -391,7 +394,9 @@ impl<'j> Manager<'j> {
             Task::List(listing) => listing.turn(event, cla, out),
             Task::Install(request) => request.turn(event, cla, out),
             Task::MakeSelectable(aid) => install::make_selectable(aid, event, cla, out),
-            Task::Personalise(request, storing) => storing.turn(request, event, level, cla, out),
+            Task::Personalise(request, storing) => {
+                storing.turn(request, event, self.channel.as_ref(), cla, out)
+            }
             Task::PutKeys(request, rotating) => rotating.turn(request, event, &mut self.channel, cla, out),
             Task::SetStatus(transition) => set_status::turn(transition, event, cla, out),
             Task::Delete(target) => delete::turn(target, event, cla, out),

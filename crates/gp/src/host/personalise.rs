@@ -8,9 +8,8 @@ use huiwan_crypto::padding;
 
 use super::fault::{Fault, FaultKind, Stage};
 use super::key_store::KeyAnswer;
-use super::manager::{Event, Todo, Turn, command, expect_ok, too_long};
+use super::manager::{Channel, Event, Todo, Turn, command, expect_ok, too_long};
 use crate::install::{self, FOR_PERSONALIZATION, Fields};
-use crate::scp03::{Level, max_command_data};
 use crate::store_data::{Control, DGI_MAX, DgiPadding, Encryption, INS, Structure};
 
 /// One data grouping of a script.
@@ -68,7 +67,7 @@ impl Storing {
         &mut self,
         request: &Personalise<'_>,
         event: Event<'_>,
-        level: Level,
+        channel: Option<&Channel>,
         cla: u8,
         out: &mut [u8],
     ) -> Turn {
@@ -81,14 +80,14 @@ impl Storing {
                     let data = |out: &mut [u8]| Some(fields.write(out).ok()?.len());
                     command([cla, install::INS, FOR_PERSONALIZATION, 0], data, out, stage)
                 }
-                None => self.grouping(request, level, cla, out),
+                None => self.grouping(request, channel, cla, out),
             },
             (State::Announced, Event::Response(response)) => {
                 expect_ok(response, stage)?;
-                self.grouping(request, level, cla, out)
+                self.grouping(request, channel, cla, out)
             }
             (State::Encrypting, Event::Key(KeyAnswer::Bytes(value))) => {
-                self.store(request, value, level, cla, out)
+                self.store(request, value, channel, cla, out)
             }
             (State::Encrypting, Event::Key(KeyAnswer::Refused(error))) => {
                 Err(Fault { stage, kind: FaultKind::Key(error) })
@@ -98,20 +97,26 @@ impl Storing {
                 self.block = self.block.wrapping_add(1);
                 self.offset = sent;
                 if sent < of {
-                    return self.grouping(request, level, cla, out);
+                    return self.grouping(request, channel, cla, out);
                 }
                 let told = Todo::Stored(self.index, self.id);
                 self.index = self.index.saturating_add(1);
                 self.offset = 0;
                 Ok(told)
             }
-            (State::Storing { .. }, Event::Continue) => self.grouping(request, level, cla, out),
+            (State::Storing { .. }, Event::Continue) => self.grouping(request, channel, cla, out),
             _ => Err(Fault { stage, kind: FaultKind::Malformed("key store answer") }),
         }
     }
 
     /// The next piece of the present grouping, after its encryption if it wants that.
-    fn grouping(&mut self, request: &Personalise<'_>, level: Level, cla: u8, out: &mut [u8]) -> Turn {
+    fn grouping(
+        &mut self,
+        request: &Personalise<'_>,
+        channel: Option<&Channel>,
+        cla: u8,
+        out: &mut [u8],
+    ) -> Turn {
         let Some(grouping) = request.script.get(self.index) else {
             return Ok(Todo::Done);
         };
@@ -121,14 +126,18 @@ impl Storing {
             return Err(too_long(stage));
         }
         if !grouping.encrypt {
-            return self.store(request, grouping.value, level, cla, out);
+            return self.store(request, grouping.value, channel, cla, out);
         }
         self.state = State::Encrypting;
         let len = grouping.value.len();
         out.get_mut(..len).ok_or(too_long(stage))?.copy_from_slice(grouping.value);
-        let whole = request.padding == DgiPadding::WhenNeeded && len > 0 && len.is_multiple_of(16);
-        let padded =
-            if whole { len } else { padding::method2_in_place(out, len, 16).map_err(|_| too_long(stage))? };
+        let block_len = channel.map_or(16, |channel| channel.protocol.block_len());
+        let whole = request.padding == DgiPadding::WhenNeeded && len > 0 && len.is_multiple_of(block_len);
+        let padded = if whole {
+            len
+        } else {
+            padding::method2_in_place(out, len, block_len).map_err(|_| too_long(stage))?
+        };
         Ok(Todo::Encrypt(padded))
     }
 
@@ -137,7 +146,7 @@ impl Storing {
         &mut self,
         request: &Personalise<'_>,
         value: &[u8],
-        level: Level,
+        channel: Option<&Channel>,
         cla: u8,
         out: &mut [u8],
     ) -> Turn {
@@ -148,7 +157,8 @@ impl Storing {
         let long = [i1, i2, 0xFF, l1, l2];
         let header: &[u8] = if len < 0xFF { &[i1, i2, l2] } else { &long };
         let of = header.len().saturating_add(value.len());
-        let sent = of.min(self.offset.saturating_add(max_command_data(level)));
+        let most = channel.map_or(255, |channel| channel.protocol.max_command_data(channel.level));
+        let sent = of.min(self.offset.saturating_add(most));
         self.state = State::Storing { sent, of };
         let encrypt = request.script.get(self.index).is_some_and(|grouping| grouping.encrypt);
         let last = sent == of && self.index.saturating_add(1) >= request.script.len();

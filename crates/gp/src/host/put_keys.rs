@@ -14,7 +14,7 @@ use super::open::Opening;
 use crate::delete::{self, Target};
 use crate::key_information::{self, TAG_E0_KEY_INFORMATION};
 use crate::put_key::{INS, KID_ENC, KeyData, SEVERAL};
-use crate::scp03::CHALLENGE_LEN;
+use crate::scp03::Octets;
 
 /// A change of keys.
 #[derive(Debug, Clone, Copy)]
@@ -25,8 +25,8 @@ pub struct PutKeys {
     pub version: u8,
     /// Delete the set that opened this channel once the new one works.
     pub remove_old: bool,
-    /// Fresh random bytes for the channel under the new keys.
-    pub host_challenge: [u8; CHALLENGE_LEN],
+    /// Fresh random bytes for the channel under the new keys, as many as for [`OpenChannel::host_challenge`].
+    pub host_challenge: Octets,
 }
 
 #[derive(Debug)]

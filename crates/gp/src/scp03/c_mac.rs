@@ -2,7 +2,8 @@
 
 use huiwan_crypto::{Aes, CryptoError, mac};
 
-use super::{MAC_LEN, SessionKeys, c_enc};
+use super::{Mode, SessionKeys, c_enc};
+pub use crate::secure_channel::class::{is_protected, mac_class, plain_class, protected_class};
 
 /// The header of a protected command as the MAC sees it: class byte, INS, P1, P2, then Lc including the MAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,10 +17,10 @@ impl Header {
     ///
     /// `None` if Lc does not fit.
     #[must_use]
-    pub fn new(header: [u8; 4], data_len: usize, extended: bool) -> Option<Self> {
+    pub fn new(mode: Mode, header: [u8; 4], data_len: usize, extended: bool) -> Option<Self> {
         let [cla, ins, p1, p2] = header;
         let cla = mac_class(cla);
-        let lc = u16::try_from(data_len.checked_add(MAC_LEN)?).ok()?;
+        let lc = u16::try_from(data_len.checked_add(mode.len())?).ok()?;
         let [high, low] = lc.to_be_bytes();
         if extended {
             Some(Self { bytes: [cla, ins, p1, p2, 0, high, low], len: 7 })
@@ -37,32 +38,7 @@ impl Header {
     }
 }
 
-/// Whether a class byte announces secure messaging. [GPC 11.1.4]
-#[must_use]
-pub const fn is_protected(cla: u8) -> bool {
-    if cla & 0x40 == 0 { cla & 0x0C != 0 } else { cla & 0x20 != 0 }
-}
-
-/// The class byte sent with a protected command: the plain one with the secure messaging bit. [GPC 11.1.4]
-#[must_use]
-pub const fn protected_class(cla: u8) -> u8 {
-    if cla & 0x40 == 0 { cla | 0x04 } else { cla | 0x20 }
-}
-
-/// The class byte without secure messaging, channel kept.
-#[must_use]
-pub const fn plain_class(cla: u8) -> u8 {
-    if cla & 0x40 == 0 { cla & !0x0C } else { cla & !0x20 }
-}
-
-/// The class byte under the MAC: secure messaging set, logical channel removed. [GPC 11.1.4]
-#[must_use]
-pub const fn mac_class(cla: u8) -> u8 {
-    // All but the channel stays, chaining (b5) among it; a further class byte becomes the first one of the same meaning.
-    if cla & 0x40 == 0 { (cla & !0x03) | 0x04 } else { (cla & 0x90) | 0x04 }
-}
-
-/// The next chaining value; its first [`MAC_LEN`] bytes are the C-MAC.
+/// The next chaining value; its first 8 (S8) or all 16 bytes (S16) are the C-MAC.
 #[must_use]
 pub fn chain(s_mac: &Aes, chaining: &[u8; 16], header: &Header, data: &[u8]) -> [u8; 16] {
     mac::cmac(s_mac, &[chaining, header.as_bytes(), data])

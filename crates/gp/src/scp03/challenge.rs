@@ -2,7 +2,7 @@
 
 use huiwan_crypto::{CryptoError, kdf};
 
-use super::{CHALLENGE_LEN, StaticKeys};
+use super::{Mode, Octets, StaticKeys};
 
 /// Derivation constant of the card challenge. [AmdD table 4-1]
 pub const CHALLENGE: u8 = 0x02;
@@ -17,9 +17,10 @@ pub fn pseudo_random(
     keys: &StaticKeys,
     counter: Counter,
     aid: &[u8],
-) -> Result<[u8; CHALLENGE_LEN], CryptoError> {
-    let mut out = [0; CHALLENGE_LEN];
-    kdf::scp03(keys.enc(), CHALLENGE, &[&counter.to_bytes(), aid], &mut out)?;
+    mode: Mode,
+) -> Result<Octets, CryptoError> {
+    let mut out = Octets::zero(mode);
+    kdf::scp03(keys.enc(), CHALLENGE, &[&counter.to_bytes(), aid], out.as_mut())?;
     Ok(out)
 }
 

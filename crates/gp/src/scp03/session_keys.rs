@@ -5,8 +5,6 @@ use core::fmt;
 use huiwan_crypto::{Aes, CryptoError, kdf};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::CHALLENGE_LEN;
-
 /// Derivation constant of S-ENC. [AmdD table 4-1]
 pub const S_ENC: u8 = 0x04;
 /// Derivation constant of S-MAC.
@@ -77,8 +75,8 @@ impl SessionKeys {
     /// [`CryptoError`] if the derivation fails.
     pub fn derive(
         keys: &StaticKeys,
-        host_challenge: &[u8; CHALLENGE_LEN],
-        card_challenge: &[u8; CHALLENGE_LEN],
+        host_challenge: &[u8],
+        card_challenge: &[u8],
     ) -> Result<Self, CryptoError> {
         let mut raw = Zeroizing::new([0; RAW_LEN]);
         derive_raw(keys, host_challenge, card_challenge, &mut raw)?;
@@ -109,8 +107,8 @@ impl fmt::Debug for SessionKeys {
 /// [`CryptoError`] if the static keys have no AES key length.
 pub fn derive_raw(
     keys: &StaticKeys,
-    host_challenge: &[u8; CHALLENGE_LEN],
-    card_challenge: &[u8; CHALLENGE_LEN],
+    host_challenge: &[u8],
+    card_challenge: &[u8],
     raw: &mut [u8; RAW_LEN],
 ) -> Result<(), CryptoError> {
     raw.zeroize();

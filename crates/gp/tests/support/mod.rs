@@ -21,6 +21,7 @@ use huiwan_gp::card::{CardManager, CardProfile, Factory, ModuleEntry, Registry, 
 use huiwan_gp::host::secure_channel::{AwaitCard, Open};
 use huiwan_gp::initialize_update::Answer;
 use huiwan_gp::scp03::{Level, StaticKeys};
+use huiwan_gp::secure_channel::StaticKeysRef;
 use huiwan_testkit::rng::Seeded;
 
 /// Objects in a map; the commit number `cut` and all after it fail as at a loss of power, doing nothing or all of it.
@@ -275,20 +276,30 @@ pub fn test_keys() -> StaticKeys {
 }
 
 /// Opens a session on what is selected.
-pub fn open<M: Memory>(card: &mut Card<'_, M>, kvn: u8, keys: &StaticKeys, level: Level) -> Open {
+pub fn open<'k, M: Memory>(
+    card: &mut Card<'_, M>,
+    kvn: u8,
+    keys: impl Into<StaticKeysRef<'k>>,
+    level: Level,
+) -> Open {
     try_open(card, kvn, keys, level).unwrap()
 }
 
-pub fn try_open<M: Memory>(
+pub fn try_open<'k, M: Memory>(
     card: &mut Card<'_, M>,
     kvn: u8,
-    keys: &StaticKeys,
+    keys: impl Into<StaticKeysRef<'k>>,
     level: Level,
 ) -> Result<Open, u16> {
-    let handshake = AwaitCard::new([1, 2, 3, 4, 5, 6, 7, 8]);
     let mut buffer = [0; 32];
+    let mut handshake = AwaitCard::new([1, 2, 3, 4, 5, 6, 7, 8]);
     let command = handshake.command(0x80, kvn).write(&mut buffer).unwrap().to_vec();
-    let answer = card.send(&command);
+    let mut answer = card.send(&command);
+    if answer == [0x67, 0x00] {
+        handshake = AwaitCard::new([9; 16]);
+        let command = handshake.command(0x80, kvn).write(&mut buffer).unwrap().to_vec();
+        answer = card.send(&command);
+    }
     let (data, sw) = answer.split_last_chunk::<2>().unwrap();
     if *sw != [0x90, 0x00] {
         return Err(u16::from_be_bytes(*sw));

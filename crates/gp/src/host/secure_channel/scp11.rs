@@ -1,0 +1,121 @@
+//! The host's end of the SCP11 handshake; behind it is an SCP03 session.
+
+use huiwan_apdu::{Command, Ne, Sw};
+use huiwan_crypto::ec::{Curve, EcPrivate, EcPublic};
+use huiwan_crypto::kdf::{Hash, Sha256};
+use huiwan_crypto::{Aes, CryptoError, ct_eq};
+
+use super::scp03::Scp03;
+use super::{Messaging, Open, SessionError, State};
+use crate::scp03::Mode;
+use crate::scp11::Variant;
+use crate::scp11::agreement::{Secrets, SessionKeys};
+use crate::scp11::authenticate::{Answer, Authenticate};
+use crate::secure_channel::Level;
+
+/// Bytes of the data of MUTUAL or INTERNAL AUTHENTICATE at most: P-521.
+const DATA_MAX: usize = 13 + 2 + 3 + huiwan_crypto::ec::POINT_MAX;
+
+/// MUTUAL or INTERNAL AUTHENTICATE is to be sent, or on its way; the card has proved nothing yet.
+#[derive(Debug)]
+pub struct AwaitReceipt<C> {
+    variant: Variant,
+    level: Level,
+    key_len: u8,
+    ephemeral: EcPrivate<C>,
+    data: [u8; DATA_MAX],
+    len: usize,
+}
+
+impl<C: Curve> AwaitReceipt<C> {
+    /// Starts a handshake with session keys of `key_len` bytes (16, 24, 32). The ephemeral key must be fresh; for variant c a script made
+    /// ahead holds it.
+    ///
+    /// # Errors
+    /// [`SessionError::OutOfTurn`] for a level other than all, or command and response MACs, or a length that is none of AES.
+    pub fn new(
+        variant: Variant,
+        level: Level,
+        key_len: u8,
+        ephemeral: EcPrivate<C>,
+    ) -> Result<Self, SessionError> {
+        if !matches!((level, key_len), (Level::All | Level::CMacRMac, 16 | 24 | 32)) {
+            return Err(SessionError::OutOfTurn);
+        }
+        let mut data = [0; DATA_MAX];
+        let point = ephemeral.public()?;
+        let request = Authenticate { variant, level, key_len, point: point.as_bytes() };
+        let len = request.write(&mut data).map_err(|_| SessionError::TooLong)?.len();
+        Ok(Self { variant, level, key_len, ephemeral, data, len })
+    }
+
+    fn data(&self) -> &[u8] {
+        self.data.get(..self.len).unwrap_or_default()
+    }
+
+    /// The command, for the card's key of this version and identifier ([`Variant::key_id`] by habit).
+    #[must_use]
+    pub fn command(&self, cla: u8, key_version: u8, key_id: u8) -> Command<'_> {
+        Command::new(cla, self.variant.ins(), key_version, key_id)
+            .with_data(self.data())
+            .with_ne(Ne::MAX_SHORT)
+    }
+
+    /// Verifies the receipt and opens the session, in S8 mode with SHA-256 under the derivation as all published sessions have it.
+    ///
+    /// `card` is the card's static key out of a certificate that was verified, `own` the host's static key, which variant b has not.
+    ///
+    /// # Errors
+    /// As [`Self::verify_receipt_with`].
+    pub fn verify_receipt(
+        self,
+        answer: &[u8],
+        sw: Sw,
+        card: &EcPublic<C>,
+        own: Option<&EcPrivate<C>>,
+    ) -> Result<Open, SessionError> {
+        self.verify_receipt_with::<Sha256>(answer, sw, card, own, Mode::S8)
+    }
+
+    /// The same with another hash function or mode.
+    ///
+    /// # Errors
+    /// [`SessionError::NotAuthentic`] if the card refused, its point or receipt is wrong, or variant c came with another point than
+    /// the card's static one; [`SessionError::OutOfTurn`] if the static key is missing. The handshake is over in all cases.
+    pub fn verify_receipt_with<H: Hash>(
+        self,
+        answer: &[u8],
+        sw: Sw,
+        card: &EcPublic<C>,
+        own: Option<&EcPrivate<C>>,
+        mode: Mode,
+    ) -> Result<Open, SessionError> {
+        if !sw.is_ok() {
+            return Err(SessionError::NotAuthentic);
+        }
+        let Answer { point, point_object, receipt } = Answer::parse(answer).map_err(|_| CryptoError)?;
+        let theirs = EcPublic::new(point)?;
+        if self.variant == Variant::C && theirs != *card {
+            return Err(SessionError::NotAuthentic);
+        }
+        let own = match self.variant {
+            Variant::B => &self.ephemeral,
+            Variant::A | Variant::C => own.ok_or(SessionError::OutOfTurn)?,
+        };
+        let secrets = Secrets::agree((&self.ephemeral, &theirs), (own, card))?;
+        let request =
+            Authenticate { variant: self.variant, level: self.level, key_len: self.key_len, point: &[] };
+        let keys = SessionKeys::derive::<H>(&secrets, &request)?;
+        if !ct_eq(&keys.receipt(self.data(), point_object)?, receipt) {
+            return Err(SessionError::NotAuthentic);
+        }
+        let session = Scp03 {
+            keys: crate::scp03::SessionKeys::from_raw(&keys.messaging(), keys.key_len())?,
+            mode,
+            chaining: *receipt,
+            counter: 0,
+            dek: Some(Aes::new(keys.dek())?),
+        };
+        Ok(Open { messaging: Messaging::Scp03(session), level: self.level, state: State::Idle })
+    }
+}

@@ -1,0 +1,164 @@
+//! The data of MUTUAL and INTERNAL AUTHENTICATE, and of the answer.
+//!
+//! ```text
+//! A6 { 90 02 11 params, 95 01 usage, 80 01 88, 81 01 key length } 5F49 host's ephemeral point
+//! 5F49 card's point, 86 10 receipt
+//! ```
+
+use core::fmt;
+
+use huiwan_tlv::{At, Full, Rules, Tag, TlvError, Writer, parse};
+
+use super::Variant;
+use crate::secure_channel::Level;
+
+const TAG_A6_CONTROL_REFERENCE: Tag = Tag::new(0xA6);
+const TAG_90_PARAMETERS: Tag = Tag::new(0x90);
+const TAG_95_USAGE: Tag = Tag::new(0x95);
+const TAG_80_KEY_TYPE: Tag = Tag::new(0x80);
+const TAG_81_KEY_LENGTH: Tag = Tag::new(0x81);
+/// An ephemeral public key.
+pub const TAG_5F49_POINT: Tag = Tag::new(0x5F49);
+/// The receipt.
+pub const TAG_86_RECEIPT: Tag = Tag::new(0x86);
+/// The protocol's number in the parameters.
+const SCP11: u8 = 0x11;
+/// Key type: AES.
+const AES: u8 = 0x88;
+/// Key usage: command and response MACs.
+const MAC: u8 = 0x34;
+/// Key usage: MACs and encryption both ways.
+const ALL: u8 = 0x3C;
+
+/// What the command asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Authenticate<'a> {
+    /// Variant.
+    pub variant: Variant,
+    /// [`Level::All`], or [`Level::CMacRMac`].
+    pub level: Level,
+    /// Bytes of the session keys: 16, 24 or 32.
+    pub key_len: u8,
+    /// The host's ephemeral point, uncompressed.
+    pub point: &'a [u8],
+}
+
+/// What is wrong with the data of an authenticate command or its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthenticateError {
+    /// It is no TLV.
+    Tlv(TlvError),
+    /// A data object is missing.
+    Missing,
+    /// A data object says what this crate does not speak: another protocol, key type, usage, or a host identifier.
+    Unsupported,
+}
+
+impl fmt::Display for AuthenticateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tlv(error) => error.fmt(f),
+            Self::Missing => f.write_str("data object of an authenticate command is missing"),
+            Self::Unsupported => f.write_str("authenticate command asks for what is not supported"),
+        }
+    }
+}
+
+impl core::error::Error for AuthenticateError {}
+
+fn tlv(error: At<TlvError>) -> At<AuthenticateError> {
+    At::new(AuthenticateError::Tlv(error.kind()), error.at())
+}
+
+impl<'a> Authenticate<'a> {
+    const fn usage(&self) -> u8 {
+        if self.level.r_enc() { ALL } else { MAC }
+    }
+
+    /// What both sides put under the key derivation: usage, key type, key length.
+    #[must_use]
+    pub const fn shared_info(&self) -> [u8; 3] {
+        [self.usage(), AES, self.key_len]
+    }
+
+    /// Writes the command data.
+    ///
+    /// # Errors
+    /// [`Full`] if it does not fit.
+    pub fn write<'o>(&self, out: &'o mut [u8]) -> Result<&'o mut [u8], Full> {
+        let mut w = Writer::new(out);
+        w.nested(TAG_A6_CONTROL_REFERENCE, |w| {
+            w.put(TAG_90_PARAMETERS, &[SCP11, self.variant.byte()]);
+            w.put(TAG_95_USAGE, &[self.usage()]);
+            w.put(TAG_80_KEY_TYPE, &[AES]);
+            w.put(TAG_81_KEY_LENGTH, &[self.key_len]);
+        });
+        w.put(TAG_5F49_POINT, self.point);
+        w.finish()
+    }
+
+    /// Reads the command data.
+    ///
+    /// # Errors
+    /// [`AuthenticateError`] and its byte.
+    pub fn parse(data: &'a [u8]) -> Result<Self, At<AuthenticateError>> {
+        let (mut reference, mut point) = (None, None);
+        for object in parse(data, Rules::ISO) {
+            let object = object.map_err(tlv)?;
+            match object.tag() {
+                TAG_A6_CONTROL_REFERENCE if reference.is_none() => reference = Some(object.value()),
+                TAG_5F49_POINT if point.is_none() => point = Some(object.value()),
+                _ => return Err(At::new(AuthenticateError::Unsupported, 0)),
+            }
+        }
+        let missing = At::new(AuthenticateError::Missing, data.len());
+        let (mut variant, mut level, mut aes, mut key_len) = (None, None, false, None);
+        for object in parse(reference.ok_or(missing)?, Rules::ISO) {
+            let object = object.map_err(tlv)?;
+            match (object.tag(), object.value()) {
+                (TAG_90_PARAMETERS, &[SCP11, byte]) => variant = Variant::from_byte(byte),
+                (TAG_95_USAGE, &[ALL]) => level = Some(Level::All),
+                (TAG_95_USAGE, &[MAC]) => level = Some(Level::CMacRMac),
+                (TAG_80_KEY_TYPE, &[AES]) => aes = true,
+                (TAG_81_KEY_LENGTH, &[len @ (16 | 24 | 32)]) => key_len = Some(len),
+                _ => return Err(At::new(AuthenticateError::Unsupported, 0)),
+            }
+        }
+        match (variant, level, aes, key_len, point) {
+            (Some(variant), Some(level), true, Some(key_len), Some(point)) => {
+                Ok(Self { variant, level, key_len, point })
+            }
+            _ => Err(missing),
+        }
+    }
+}
+
+/// The card's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// The card's point, uncompressed.
+    pub point: &'a [u8],
+    /// The whole data object that holds it, which is under the receipt.
+    pub point_object: &'a [u8],
+    /// The receipt.
+    pub receipt: &'a [u8; 16],
+}
+
+impl<'a> Answer<'a> {
+    /// Reads the response data.
+    ///
+    /// # Errors
+    /// [`AuthenticateError`] and its byte.
+    pub fn parse(data: &'a [u8]) -> Result<Self, At<AuthenticateError>> {
+        let missing = At::new(AuthenticateError::Missing, data.len());
+        let mut objects = parse(data, Rules::ISO);
+        let point = objects.next().ok_or(missing)?.map_err(tlv)?;
+        let receipt = objects.next().ok_or(missing)?.map_err(tlv)?;
+        if point.tag() != TAG_5F49_POINT || receipt.tag() != TAG_86_RECEIPT || objects.next().is_some() {
+            return Err(At::new(AuthenticateError::Unsupported, 0));
+        }
+        let mac = receipt.value().try_into().map_err(|_| missing)?;
+        Ok(Self { point: point.value(), point_object: point.raw(), receipt: mac })
+    }
+}
