@@ -21,6 +21,35 @@ pub mod certificate;
 pub use agreement::{Secrets, SessionKeys};
 pub use authenticate::Authenticate;
 
+use huiwan_apdu::{Command, Ne};
+
+/// Instruction byte of PERFORM SECURITY OPERATION.
+pub const PERFORM_SECURITY_OPERATION: u8 = 0x2A;
+/// P2 bit of PERFORM SECURITY OPERATION: more certificates follow.
+pub const MORE: u8 = 0x80;
+
+/// PERFORM SECURITY OPERATION with one host certificate, for the authority key of this version and identifier; `more` says that the next
+/// of the chain follows. One longer than 255 bytes goes in pieces by command chaining ([`huiwan_apdu::chaining`]).
+#[must_use]
+pub const fn perform_security_operation(
+    cla: u8,
+    key_version: u8,
+    key_id: u8,
+    certificate: &[u8],
+    more: bool,
+) -> Command<'_> {
+    let p2 = if more { key_id | MORE } else { key_id };
+    Command::new(cla, PERFORM_SECURITY_OPERATION, key_version, p2)
+        .with_data(certificate)
+        .with_ne(Ne::MAX_SHORT)
+}
+
+/// The data of GET DATA `BF21` that asks for the certificate of a key: A6 { 83 identifier ‖ version }.
+#[must_use]
+pub const fn certificate_request(key_id: u8, key_version: u8) -> [u8; 6] {
+    [0xA6, 0x04, 0x83, 0x02, key_id, key_version]
+}
+
 /// Which of the three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variant {

@@ -423,6 +423,37 @@ fn the_counter_is_spent_by_the_first_good_mac_and_ends() {
     });
 }
 
+/// The power goes at the counter's commit: no session without a spent counter, and none that the host would take for open.
+#[test]
+fn the_counter_is_durable_before_the_session_is_used() {
+    let keys = StaticKeys::base(&TEST_KEY).unwrap();
+    for done in [false, true] {
+        let mut memory = new_memory(&factory());
+        (memory.cut, memory.done_before_cut) = (Some(0), done);
+        let (mut memory, ()) = with_card(&profile(Options::I75), memory, |card| {
+            let refused = try_open(card, 0x20, &keys, Level::CMac).map(|_| ()).unwrap_err();
+            assert_eq!(refused, 0x6581);
+            // The card did not open behind the host's back.
+            assert_eq!(card.sw(&huiwan_testkit::hex("80F28002024F0000")), 0x6982);
+        });
+        memory.cut = None;
+        with_card(&profile(Options::I75), memory, |card| {
+            assert_eq!(counter(card), if done { vec![0, 0, 1] } else { vec![] });
+            open(card, 0x20, &keys, Level::CMac);
+        });
+        let mut memory = new_memory(&factory());
+        (memory.cut, memory.done_before_cut) = (Some(0), done);
+        with_card(&profile(Options::I1A), memory, |card| {
+            let mut session = Open::implicit(Options::I1A, &keys, Sequence::ZERO, &AID).unwrap();
+            let mut wire = [0; 64];
+            let command = huiwan_testkit::hex("80F28002024F0000");
+            let sent = session.wrap(&Command::parse(&command).unwrap(), &mut wire).unwrap();
+            assert_eq!(card.sw(sent), 0x6581);
+            assert_eq!(card.sw(&command), 0x6982);
+        });
+    }
+}
+
 #[test]
 fn class_byte_bits() {
     let table = [

@@ -341,6 +341,19 @@ fn certificate(serial: u8, usage: [u8; 2], key: &EcPublic<P256>, by: &EcPrivate<
 }
 
 #[test]
+fn commands_around_the_handshake() {
+    use huiwan_gp::scp11::{certificate_request, perform_security_operation};
+    let mut out = [0; 16];
+    let sent =
+        perform_security_operation(0x80, 0x03, 0x10, &[0x7F, 0x21, 0x00], true).write(&mut out).unwrap();
+    assert_eq!(sent, hex("802A0390037F210000"));
+    let sent =
+        perform_security_operation(0x80, 0x03, 0x10, &[0x7F, 0x21, 0x00], false).write(&mut out).unwrap();
+    assert_eq!(sent, hex("802A0310037F210000"));
+    assert_eq!(certificate_request(0x11, 0x03)[..], hex("A60483021103"));
+}
+
+#[test]
 fn host_certificates() {
     let root = EcPrivate::<P256>::new(&[0x31; 32]).unwrap();
     let sub = EcPrivate::<P256>::new(&[0x32; 32]).unwrap();

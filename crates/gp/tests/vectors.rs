@@ -1,8 +1,8 @@
 //! Published numbers: sessions of real cards and of other implementations, derivation, check values, key blocks.
 //!
-//! Waiting for their protocols (issue 4): `scp01_*`, `scp02_*`, `session_keys`, `cryptogram`, `mac_retail`, `cmac_chain` (all SCP01 and
-//! SCP02), `scp11_*`, `diversify_*`, `scp80_command`, `token*`, `dap`, S16 rows of `scp03_session`, the key templates (`00B9`) of
-//! `store_data_keys`, security domain parameters of `install_params`. `pboc_dgi` and `cps_dgi` belong to payment applications.
+//! SCP01 and SCP02 are in `vectors_des.rs`, SCP11 in `scp11.rs`. Waiting for their features (issue 4): `diversify_*`, `scp80_command`, `token*`,
+//! `dap`, the key templates (`00B9`) of `store_data_keys`, security domain parameters of `install_params`. `pboc_dgi` and `cps_dgi` belong to
+//! payment applications.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 

@@ -16,7 +16,7 @@
 //! | 000B | domain | keys that STORE DATA has brought so far, see [`super::store_keys`] |
 //! | 0100 + instance | card | registry entry, see [`super::registry`] |
 //! | 0200 + key version | domain | key set, see [`super::keys`] |
-//! | 0300 + key version | domain | SCP03 sequence counter, 3 bytes, absent: 0 |
+//! | 0300 + key version | domain | sequence counter, 3 bytes (SCP02 counts in the low two), absent: 0 |
 //! | 0400 + n | domain | piece n of a data grouping or of a chain of commands not yet complete |
 //! | 0500 + instance | card | registry entry of a load file, see [`super::load_file`] |
 //! | 0600 + n | domain | certificate n: key identifier ‖ key version ‖ `BF21` |

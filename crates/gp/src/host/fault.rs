@@ -142,6 +142,14 @@ impl Fault {
                 "the response was changed on its way, or the card lost the session",
                 "open a new channel and read the card's state; do not assume that the command failed",
             ),
+            FaultKind::Key(KeyError::Algorithm) => advice(
+                "the key reference is of DES keys and the card's key version of AES keys, or the other way round",
+                "nothing was sent that counts as a failed attempt; check key reference and key version",
+            ),
+            FaultKind::Key(KeyError::Level) => advice(
+                "the secure channel of this key version is without response protection, or the level is of another protocol",
+                "nothing was sent that counts as a failed attempt; take a level the card offers",
+            ),
             FaultKind::Key(_) => advice(
                 "the key store is not set up for this card or not reachable",
                 "the card was not touched by this; repair the store and start the task again",
