@@ -359,3 +359,30 @@ fn longer_hashes() {
         ))
     );
 }
+
+#[test]
+fn ecdsa_p256() {
+    use huiwan_crypto::CryptoError;
+    use huiwan_crypto::ec::{EcPrivate, EcPublic, P256};
+    let file = vectors::load(include_str!("vectors/standards.txt"));
+    for v in file.group("ecdsa") {
+        let key = EcPrivate::<P256>::new(&v.bytes("in.d")).unwrap();
+        let point = v.bytes("out.point");
+        assert_eq!(key.public().unwrap().as_bytes(), point);
+        let (digest, mut signature) = (hash::sha256(&[&v.bytes("in.message")]), [0; 64]);
+        key.sign(&digest, &mut signature).unwrap();
+        assert_eq!(signature[..], v.bytes("out.signature"));
+        let public = EcPublic::<P256>::new(&point).unwrap();
+        assert_eq!(public.verify(&digest, &signature), Ok(()));
+        for bit in 0..64 * 8 {
+            let mut wrong = signature;
+            wrong[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(public.verify(&digest, &wrong), Err(CryptoError), "bit {bit}");
+        }
+    }
+    // What is no key and no point.
+    assert!(EcPrivate::<P256>::new(&[0; 32]).is_err() && EcPrivate::<P256>::new(&[0xFF; 32]).is_err());
+    assert!(EcPrivate::<P256>::new(&[1; 31]).is_err() && EcPrivate::<P256>::new(&[1; 33]).is_err());
+    assert!(EcPublic::<P256>::new(&[4; 65]).is_err() && EcPublic::<P256>::new(&[0]).is_err());
+    assert!(EcPublic::<P256>::new(&[]).is_err() && EcPublic::<P256>::new(&[4; 200]).is_err());
+}
