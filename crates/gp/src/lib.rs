@@ -9,6 +9,9 @@
 //! - one module per command for what both sides read and write: [`initialize_update`], [`get_data`], [`get_status`], [`install`],
 //!   [`store_data`], [`put_key`], [`load`], [`set_status`], [`delete`]
 //! - [`life_cycle`], [`privileges`]: states and rights in the registry; [`token`]: signatures of delegated management
+//!   [`store_data`], [`put_key`], [`set_status`], [`delete`]
+//! - [`diversification`]: a card's keys from a master key
+//! - [`life_cycle`], [`privileges`]: states and rights in the registry
 //! - [`recognition`], [`key_information`]: what a card says about itself
 //! - [`dictionary`]: names for traces
 //!
@@ -46,6 +49,7 @@ pub mod capability;
 pub mod card;
 pub mod delete;
 pub mod dictionary;
+pub mod diversification;
 pub mod get_data;
 pub mod get_status;
 pub mod host;
