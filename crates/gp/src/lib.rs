@@ -4,6 +4,7 @@
 //! - [`secure_channel`]: what the protocols share; [`scp02`], [`scp03`]: what both ends of one compute: session keys, cryptograms, C-MAC,
 //!   C-ENC, R-MAC, R-ENC, challenge; [`scp01`]: the same for the host of a legacy card;
 //!   [`scp11`]: certificates, key agreement and receipt before SCP03 messaging
+//! - [`cap`]: CAP files and the load files made of them
 //! - [`card`]: the issuer security domain as a card manager, its registry, the card's end of the secure channel
 //! - [`host`]: the host's end of the secure channel, keys behind a trait, a manager for whole tasks
 //! - one module per command for what both sides read and write: [`initialize_update`], [`get_data`], [`get_status`], [`install`],
@@ -45,6 +46,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod cap;
 pub mod capability;
 pub mod card;
 pub mod delete;
