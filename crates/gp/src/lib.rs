@@ -11,6 +11,7 @@
 //!   [`store_data`], [`put_key`], [`load`], [`set_status`], [`delete`]
 //! - [`life_cycle`], [`privileges`]: states and rights in the registry; [`token`]: signatures of delegated management
 //!   [`store_data`], [`put_key`], [`set_status`], [`delete`]
+//! - [`scp80`]: secured packets
 //! - [`diversification`]: a card's keys from a master key
 //! - [`life_cycle`], [`privileges`]: states and rights in the registry
 //! - [`recognition`], [`key_information`]: what a card says about itself
@@ -68,6 +69,7 @@ pub mod scp02;
 pub mod scp03;
 pub mod scp11;
 pub mod secure_channel;
+pub mod scp80;
 pub mod set_status;
 pub mod store_data;
 pub mod token;
