@@ -3,6 +3,7 @@
 //! - [`secure_channel`]: handshake and session, for those who hold the keys themselves
 //! - [`key_store`]: every secret operation as a request and an answer, so that an HSM fits
 //! - [`manager`]: open, list, install, personalise, put keys, change states, delete
+//! - [`tsm_job`]: jobs that outlive links, visits and workers
 //! - [`fault`]: what went wrong, in words
 
 mod delete;
@@ -16,6 +17,7 @@ mod personalise;
 mod put_keys;
 pub mod secure_channel;
 mod set_status;
+pub mod tsm_job;
 
 pub use fault::{Fault, FaultKind, Stage};
 pub use install::Install;

@@ -1,0 +1,436 @@
+//! Resumable jobs: what a card is to be like, brought about over as many visits and workers as it takes. [sheet 5.3, 5.4]
+//!
+//! A [`Plan`] is a list of [`Goal`]s. A [`Worker`] looks at the card before each of them, does only what is missing, and hands out
+//! the [`JobState`] whenever it has changed: a few bytes that any worker of any queue or database can go on from. Nothing
+//! depends on them being the newest: every goal shows on the card whether it is reached, so a worker that died before it saved
+//! its state leaves nothing that is done twice.
+//!
+//! | goal | how the card shows it | what is done |
+//! |---|---|---|
+//! | [`Goal::Keys`] | key information (E0) | add, authenticate, then delete the old set |
+//! | [`Goal::Issued`] | registry: absent, INSTALLED, SELECTABLE | install but not selectable; personalise from the first grouping; make selectable |
+//! | [`Goal::Locked`], [`Goal::Unlocked`] | registry: locked bit | SET STATUS |
+//! | [`Goal::Absent`] | registry: absent | DELETE |
+//!
+//! An application can be used only when it is selectable, which is the last thing that happens to it: so a personalisation that
+//! was cut off is repeated from its beginning on an application that nobody can have used, and never on one that somebody has.
+//!
+//! ```text
+//! Start ─ Send / Key … ─ Persist(state) ─ Send / Key … ─ Persist(state) ─ Done
+//! ```
+
+use huiwan_apdu::{Aid, Sw};
+
+use super::fault::{Fault, FaultKind, Stage};
+use super::key_store::{KeyAnswer, KeyRequest};
+use super::manager::{self, Job, Manager, Misuse, OpenChannel};
+use super::{Install, Outcome, PutKeys, Transition};
+use crate::delete::Target;
+use crate::get_status::{self, Scope};
+use crate::key_information::{self, TAG_E0_KEY_INFORMATION};
+use crate::life_cycle::ApplicationState;
+use crate::scp03::CHALLENGE_LEN;
+
+mod plan;
+
+pub use super::manager::OUT_LEN;
+pub use plan::{Goal, JobState, Plan};
+
+/// What a worker is told.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Input<'a> {
+    /// A card is there. The bytes are fresh random ones, for the challenges of this visit.
+    Start([u8; 2 * CHALLENGE_LEN]),
+    /// The card's answer to [`Step::Send`]: data ‖ SW.
+    Response(&'a [u8]),
+    /// The key store's answer to [`Step::Key`].
+    Key(KeyAnswer<'a>),
+    /// [`Step::Persist`] is done, or [`Step::Progress`] taken note of.
+    Continue,
+    /// The card, the band or the phone is gone.
+    Lost,
+}
+
+/// What a worker wants. Exhaustive on purpose: a step its driver does not know cannot be carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Step<'o> {
+    /// Send this to the card.
+    Send(&'o [u8]),
+    /// Ask the key store.
+    Key(KeyRequest<'o>),
+    /// Keep this in place of the state before; go on with `Continue`.
+    Persist(JobState),
+    /// Something is done, for whoever watches; go on with `Continue`.
+    Progress(Progress),
+    /// The visit is over.
+    Done(Visit),
+}
+
+/// What has just been done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Progress {
+    /// A page of what the card holds was read.
+    Read,
+    /// A data grouping is on the card.
+    Stored {
+        /// Its place in the script, from 0.
+        index: usize,
+        /// Its identifier.
+        id: u16,
+    },
+    /// A step is taken; the card is looked at next.
+    Acted,
+}
+
+/// How a visit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Visit {
+    /// Every goal is reached.
+    Complete,
+    /// Not yet, and another visit may do better: the link broke, or the key store was not there.
+    Again(Fault),
+    /// Not yet, and another visit would end the same way: somebody has to look.
+    Stopped {
+        /// The goal's place in the plan, from 0.
+        goal: u8,
+        /// Why, and what is safe to do.
+        fault: Fault,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    /// Waits for a card.
+    Nothing,
+    /// The state is being saved, with or without a channel open.
+    Saving {
+        opened: bool,
+    },
+    /// The manager is at work.
+    Working(Task),
+    /// The manager's task has ended; what follows needs its buffer.
+    Ended(Outcome, Task),
+    Over(Visit),
+}
+
+/// What the manager does for the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    /// Opens a channel with this candidate.
+    Opening(usize),
+    /// Reads what the card holds for the goal.
+    Looking,
+    /// Takes a step towards it.
+    Acting(Act),
+    /// Gives the session back to the key store; the visit ends like this.
+    Closing(Visit),
+}
+
+/// A step towards a goal, as far as it matters afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Personalise,
+    Other,
+}
+
+/// What a look has found.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    application: Option<ApplicationState>,
+    new_keys: bool,
+    old_keys: bool,
+    /// The answer could not be read.
+    unreadable: bool,
+}
+
+impl Seen {
+    fn note(&mut self, goal: &Goal<'_>, data: &[u8]) {
+        match goal {
+            Goal::Keys { version, retire, .. } => match key_information::keys(data) {
+                Ok(keys) => {
+                    for key in keys {
+                        self.new_keys |= key.version == *version;
+                        self.old_keys |= Some(key.version) == *retire;
+                    }
+                }
+                Err(_) => self.unreadable = true,
+            },
+            _ => {
+                for entry in get_status::entries(data) {
+                    match entry {
+                        Ok(entry) if goal.aid().is_some_and(|aid| aid.as_bytes() == entry.aid) => {
+                            self.application = Some(entry.application_state());
+                        }
+                        Ok(_) => {}
+                        Err(_) => self.unreadable = true,
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Works on one card during one visit.
+#[derive(Debug)]
+pub struct Worker<'j> {
+    plan: Plan<'j>,
+    state: JobState,
+    manager: Manager<'j>,
+    challenges: [[u8; CHALLENGE_LEN]; 2],
+    doing: Doing,
+    seen: Seen,
+    /// Steps taken towards the present goal.
+    steps: u8,
+    /// The application of the present goal was personalised in this visit.
+    personalised: bool,
+}
+
+/// No goal needs more steps: install, personalise, make selectable. A card that wants more does not do what it says.
+const MAX_STEPS: u8 = 3;
+
+impl<'j> Worker<'j> {
+    /// A visit for the job that is as far as `state` says.
+    #[must_use]
+    pub const fn new(plan: Plan<'j>, state: JobState) -> Self {
+        Self {
+            plan,
+            state,
+            manager: Manager::new(),
+            challenges: [[0; CHALLENGE_LEN]; 2],
+            doing: Doing::Nothing,
+            seen: Seen { application: None, new_keys: false, old_keys: false, unreadable: false },
+            steps: 0,
+            personalised: false,
+        }
+    }
+
+    /// How far the job is.
+    #[must_use]
+    pub const fn state(&self) -> JobState {
+        self.state
+    }
+
+    /// One step on. `out` has at least [`OUT_LEN`] bytes.
+    ///
+    /// # Errors
+    /// [`Misuse`] only, with the worker as it was before.
+    pub fn step<'o>(&mut self, input: Input<'_>, out: &'o mut [u8]) -> Result<Step<'o>, Misuse> {
+        if out.len() < OUT_LEN {
+            return Err(Misuse::OutputTooSmall);
+        }
+        match (self.doing, input) {
+            (Doing::Over(visit), _) => Ok(Step::Done(visit)),
+            (Doing::Nothing, Input::Start(random)) => {
+                for (to, from) in self.challenges.iter_mut().zip(random.as_chunks().0) {
+                    *to = *from;
+                }
+                self.state.visits = self.state.visits.saturating_add(1);
+                self.doing = Doing::Saving { opened: false };
+                Ok(Step::Persist(self.state))
+            }
+            (Doing::Saving { opened: false }, Input::Continue) if self.goal().is_some() => self.open(0, out),
+            (Doing::Saving { opened: false }, Input::Continue) => Ok(self.over(Visit::Complete)),
+            (Doing::Saving { opened: true }, Input::Continue) => self.look(out),
+            (Doing::Ended(outcome, task), Input::Continue) => self.after(outcome, task, out),
+            (Doing::Saving { opened: true } | Doing::Ended(..), Input::Lost) => {
+                self.close(Visit::Again(LOST), out)
+            }
+            (Doing::Saving { opened: false }, Input::Lost) => Ok(self.over(Visit::Again(LOST))),
+            (Doing::Working(task), input) => {
+                let input = match input {
+                    Input::Response(raw) => manager::Input::Response(raw),
+                    Input::Key(answer) => manager::Input::Key(answer),
+                    Input::Continue => manager::Input::Continue,
+                    Input::Lost => manager::Input::CardLost,
+                    Input::Start(_) => return Err(Misuse::UnexpectedInput),
+                };
+                let step = self.manager.step(input, out)?;
+                Ok(self.pass_on(task, step))
+            }
+            _ => Err(Misuse::UnexpectedInput),
+        }
+    }
+
+    fn goal(&self) -> Option<&'j Goal<'j>> {
+        self.plan.goals.get(usize::from(self.state.reached))
+    }
+
+    fn pass_on<'o>(&mut self, task: Task, step: manager::Step<'o>) -> Step<'o> {
+        match step {
+            manager::Step::Send(command) => Step::Send(command),
+            manager::Step::Key(request) => Step::Key(request),
+            manager::Step::Stored { index, id } => Step::Progress(Progress::Stored { index, id }),
+            manager::Step::Answer { data, sw } => {
+                match self.goal() {
+                    Some(goal) if sw.is_ok() || sw.is_warning() => self.seen.note(goal, data),
+                    _ => self.seen.unreadable = true,
+                }
+                Step::Progress(Progress::Read)
+            }
+            manager::Step::Done(outcome) => {
+                if let Task::Closing(visit) = task {
+                    return self.over(visit);
+                }
+                self.doing = Doing::Ended(outcome, task);
+                Step::Progress(if matches!(task, Task::Acting(_)) { Progress::Acted } else { Progress::Read })
+            }
+        }
+    }
+
+    fn start<'o>(&mut self, task: Task, job: Job<'j>, out: &'o mut [u8]) -> Result<Step<'o>, Misuse> {
+        let step = self.manager.step(manager::Input::Start(job), out)?;
+        self.doing = Doing::Working(task);
+        Ok(self.pass_on(task, step))
+    }
+
+    fn open<'o>(&mut self, candidate: usize, out: &'o mut [u8]) -> Result<Step<'o>, Misuse> {
+        let Some((key_version, key)) = self.plan.keys.get(candidate).copied() else {
+            let kind = FaultKind::Key(super::KeyError::UnknownKey);
+            return Ok(self.stop(Fault { stage: Stage::InitializeUpdate, kind }));
+        };
+        let [host_challenge, _] = self.challenges;
+        let open =
+            OpenChannel { aid: self.plan.aid, key_version, key, level: self.plan.level, host_challenge };
+        self.start(Task::Opening(candidate), Job::Open(open), out)
+    }
+
+    fn look<'o>(&mut self, out: &'o mut [u8]) -> Result<Step<'o>, Misuse> {
+        self.seen = Seen::default();
+        let job = match self.goal() {
+            None => return self.close(Visit::Complete, out),
+            Some(Goal::Keys { .. }) => Job::GetData(TAG_E0_KEY_INFORMATION),
+            Some(goal) => {
+                let prefix = goal.aid().map_or(&[][..], Aid::as_bytes);
+                Job::List { scope: Scope::Applications, prefix }
+            }
+        };
+        self.start(Task::Looking, job, out)
+    }
+
+    /// A task of the manager has ended.
+    fn after<'o>(&mut self, outcome: Outcome, task: Task, out: &'o mut [u8]) -> Result<Step<'o>, Misuse> {
+        match (outcome, task) {
+            (Outcome::Complete, Task::Acting(acted)) => {
+                self.personalised |= acted == Act::Personalise;
+                self.look(out)
+            }
+            (Outcome::Complete, Task::Opening(_)) => self.look(out),
+            (Outcome::Complete, Task::Looking) => self.act(out),
+            (_, Task::Closing(visit)) => Ok(self.over(visit)),
+            // The card has no such keys, any more or yet: nothing was tried with them that counts.
+            (Outcome::Fault(fault), Task::Opening(candidate)) if no_such_keys(&fault) => {
+                match candidate.checked_add(1).filter(|next| *next < self.plan.keys.len()) {
+                    Some(next) => self.open(next, out),
+                    None => Ok(self.stop(fault)),
+                }
+            }
+            (Outcome::Fault(fault), _) if passes(&fault) => self.close(Visit::Again(fault), out),
+            (Outcome::Fault(fault), _) => {
+                let goal = self.state.reached;
+                self.close(Visit::Stopped { goal, fault }, out)
+            }
+        }
+    }
+
+    /// The card was looked at: the goal is reached, or the next step is clear.
+    fn act<'o>(&mut self, out: &'o mut [u8]) -> Result<Step<'o>, Misuse> {
+        let Some(goal) = self.goal() else { return self.close(Visit::Complete, out) };
+        let stage = if matches!(goal, Goal::Keys { .. }) { Stage::GetData } else { Stage::GetStatus };
+        if self.seen.unreadable {
+            let fault = Fault { stage, kind: FaultKind::Malformed("registry") };
+            return self.close(Visit::Stopped { goal: self.state.reached, fault }, out);
+        }
+        if matches!(goal, Goal::Unlocked(_)) && self.seen.application.is_none() {
+            let fault =
+                Fault { stage: Stage::SetStatus, kind: FaultKind::Status(Sw::REFERENCED_DATA_NOT_FOUND) };
+            return self.close(Visit::Stopped { goal: self.state.reached, fault }, out);
+        }
+        let Some(job) = self.next_job(goal) else {
+            self.state.reached = self.state.reached.saturating_add(1);
+            (self.steps, self.personalised) = (0, false);
+            self.doing = Doing::Saving { opened: true };
+            return Ok(Step::Persist(self.state));
+        };
+        if self.steps >= MAX_STEPS {
+            let fault = Fault { stage, kind: FaultKind::Malformed("registry, which does not change,") };
+            return self.close(Visit::Stopped { goal: self.state.reached, fault }, out);
+        }
+        self.steps = self.steps.saturating_add(1);
+        let act = if matches!(job, Job::Personalise(_)) { Act::Personalise } else { Act::Other };
+        self.start(Task::Acting(act), job, out)
+    }
+
+    /// What is still missing, by what the card shows; `None`: nothing.
+    fn next_job(&self, goal: &'j Goal<'j>) -> Option<Job<'j>> {
+        let seen = &self.seen;
+        let [_, host_challenge] = self.challenges;
+        match (goal, seen.application) {
+            (Goal::Keys { key, version, .. }, _) if !seen.new_keys => Some(Job::PutKeys(PutKeys {
+                key: *key,
+                version: *version,
+                remove_old: false,
+                host_challenge,
+            })),
+            (Goal::Keys { retire, .. }, _) if seen.old_keys => {
+                Some(Job::Delete(Target::Key { id: None, version: *retire }))
+            }
+            (Goal::Keys { .. }, _) => None,
+            (Goal::Issued { install, .. }, None) => {
+                Some(Job::Install(Install { make_selectable: false, ..*install }))
+            }
+            (Goal::Issued { install, personalise }, Some(ApplicationState::INSTALLED)) => {
+                // Nothing on the card tells whether it is personalised before it is selectable: only this visit knows.
+                Some(if self.personalised {
+                    Job::MakeSelectable(install.instance)
+                } else {
+                    Job::Personalise(*personalise)
+                })
+            }
+            (Goal::Issued { .. }, Some(_)) => None,
+            (Goal::Locked(aid), Some(state)) if !state.is_locked() => {
+                Some(Job::SetStatus(Transition::LockApplication(*aid)))
+            }
+            (Goal::Unlocked(aid), Some(state)) if state.is_locked() => {
+                Some(Job::SetStatus(Transition::UnlockApplication(*aid)))
+            }
+            (Goal::Absent(aid), Some(_)) => Some(Job::Delete(Target::Content(aid.as_bytes()))),
+            (Goal::Locked(_) | Goal::Unlocked(_) | Goal::Absent(_), _) => None,
+        }
+    }
+
+    /// Ends the visit; the key store hears of it if it holds a session.
+    fn close<'o>(&mut self, visit: Visit, out: &'o mut [u8]) -> Result<Step<'o>, Misuse> {
+        self.start(Task::Closing(visit), Job::Close, out)
+    }
+
+    fn stop<'o>(&mut self, fault: Fault) -> Step<'o> {
+        self.over(Visit::Stopped { goal: self.state.reached, fault })
+    }
+
+    fn over<'o>(&mut self, visit: Visit) -> Step<'o> {
+        self.doing = Doing::Over(visit);
+        Step::Done(visit)
+    }
+}
+
+const LOST: Fault = Fault { stage: Stage::Command, kind: FaultKind::CardLost };
+
+fn no_such_keys(fault: &Fault) -> bool {
+    fault.stage == Stage::InitializeUpdate && fault.kind == FaultKind::Status(Sw::REFERENCED_DATA_NOT_FOUND)
+}
+
+/// Whether the fault is the link's, not the card's or the plan's.
+fn passes(fault: &Fault) -> bool {
+    use super::KeyError;
+    matches!(
+        fault.kind,
+        FaultKind::CardLost
+            | FaultKind::Key(
+                KeyError::NotAuthentic | KeyError::Unavailable | KeyError::UnknownSession | KeyError::Full
+            )
+    )
+}
