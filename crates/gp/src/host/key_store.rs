@@ -7,11 +7,12 @@
 use core::fmt;
 
 use huiwan_apdu::{Aid, Command};
-use huiwan_crypto::Secret;
+use huiwan_crypto::{Aes, Secret, Tdes};
 use zeroize::Zeroizing;
 
 use super::secure_channel::{AwaitCard, ExternalAuthenticate, Open, SessionError};
-use crate::initialize_update::Answer;
+use crate::diversification::{self, Purpose, Scheme};
+use crate::initialize_update::{Answer, Proof};
 use crate::put_key::{self, KeyType};
 use crate::scp03::Octets;
 use crate::secure_channel::{Level, Scp, StaticKeysRef};
@@ -32,6 +33,12 @@ impl KeyRef {
     pub const fn direct(id: u32) -> Self {
         Self { id, derivation: Derivation::None }
     }
+
+    /// Every card's own keys from three AES master keys.
+    #[must_use]
+    pub const fn kdf3(id: u32) -> Self {
+        Self { id, derivation: Derivation::Kdf3 }
+    }
 }
 
 /// How a card's keys follow from a master key.
@@ -41,6 +48,11 @@ pub enum Derivation {
     /// Not at all: the named key set is the card's.
     #[default]
     None,
+    /// Each key of the named set is a triple DES master key; the card's follow by this scheme from the diversification data of its
+    /// INITIALIZE UPDATE answer.
+    Des(Scheme),
+    /// The same for AES, by [`diversification::kdf3`].
+    Kdf3,
 }
 
 /// The store's name for an open session.
@@ -82,6 +94,9 @@ impl OpenRequest {
 pub enum KeyRequest<'a> {
     /// Verify the card cryptogram and prepare EXTERNAL AUTHENTICATE. Answer: [`KeyAnswer::Opened`].
     Open(OpenRequest),
+    /// The same for a card that is not at hand and whose challenge a counter tells, for scripts made ahead of time. Of the answer
+    /// the challenge and the cryptogram do not count. Answer: [`KeyAnswer::Opened`].
+    OpenAhead(OpenRequest),
     /// Protect a plain command. Answer: [`KeyAnswer::Bytes`], the command to send.
     Wrap {
         /// Session.
@@ -195,6 +210,16 @@ pub trait KeyStore {
     /// [`KeyError`].
     fn open(&mut self, request: &OpenRequest) -> Result<(SessionId, ExternalAuthenticate), KeyError>;
 
+    /// Opens a session with a card that is not at hand: what it will answer is computed here, so nobody learns a cryptogram of a
+    /// card that has not shown its own.
+    ///
+    /// # Errors
+    /// [`KeyError`]; [`KeyError::Unavailable`] from a store that does not do this, or if the card's challenge is random.
+    fn open_ahead(&mut self, request: &OpenRequest) -> Result<(SessionId, ExternalAuthenticate), KeyError> {
+        let _ = request;
+        Err(KeyError::Unavailable)
+    }
+
     /// Protects a plain command.
     ///
     /// # Errors
@@ -246,15 +271,13 @@ pub trait KeyStore {
 
     /// Answers a request, whatever it is.
     fn answer<'o>(&mut self, request: &KeyRequest<'_>, out: &'o mut [u8]) -> KeyAnswer<'o> {
+        let opened = |opened| match opened {
+            Ok((session, external_authenticate)) => KeyAnswer::Opened { session, external_authenticate },
+            Err(error) => KeyAnswer::Refused(error),
+        };
         let bytes = match *request {
-            KeyRequest::Open(ref request) => {
-                return match self.open(request) {
-                    Ok((session, external_authenticate)) => {
-                        KeyAnswer::Opened { session, external_authenticate }
-                    }
-                    Err(error) => KeyAnswer::Refused(error),
-                };
-            }
+            KeyRequest::Open(ref request) => return opened(self.open(request)),
+            KeyRequest::OpenAhead(ref request) => return opened(self.open_ahead(request)),
             KeyRequest::Wrap { session, command } => self.wrap(session, command, out),
             KeyRequest::Unwrap { session, response } => self.unwrap(session, response, out),
             KeyRequest::Encrypt { session, data } => self.encrypt(session, data, out),
@@ -307,6 +330,22 @@ impl<'a> From<&'a StaticKeys> for StaticKeysRef<'a> {
     }
 }
 
+impl KeySet {
+    fn aes(id: u32, [enc, mac, dek]: [&[u8]; 3]) -> Result<Self, KeyError> {
+        let keys = scp03::StaticKeys::new(enc, mac, dek).map_err(|_| KeyError::Unavailable)?;
+        Self::of(id, StaticKeys::Aes(keys), [enc, mac, dek])
+    }
+
+    fn des(id: u32, [enc, mac, dek]: [&[u8]; 3]) -> Result<Self, KeyError> {
+        let keys = scp02::StaticKeys::new(enc, mac, dek).map_err(|_| KeyError::Unavailable)?;
+        Self::of(id, StaticKeys::Des(keys), [enc, mac, dek])
+    }
+
+    fn of(id: u32, keys: StaticKeys, [enc, mac, dek]: [&[u8]; 3]) -> Result<Self, KeyError> {
+        Ok(Self { id, raw: [secret(enc)?, secret(mac)?, secret(dek)?], len: enc.len(), keys })
+    }
+}
+
 struct Session {
     id: SessionId,
     open: Open,
@@ -347,8 +386,7 @@ impl<const KEYS: usize, const SESSIONS: usize> SoftKeyStore<KEYS, SESSIONS> {
     /// # Errors
     /// [`KeyError::Unavailable`] if the keys are no AES keys of one length, [`KeyError::Full`] if there is no room.
     pub fn insert(&mut self, id: u32, enc: &[u8], mac: &[u8], dek: &[u8]) -> Result<(), KeyError> {
-        let keys = scp03::StaticKeys::new(enc, mac, dek).map_err(|_| KeyError::Unavailable)?;
-        self.put(id, StaticKeys::Aes(keys), [enc, mac, dek])
+        self.put(KeySet::aes(id, [enc, mac, dek])?)
     }
 
     /// Adds or replaces a key set under a name of the caller's: three double-length DES keys, 16 bytes each, or the same one three times
@@ -357,22 +395,43 @@ impl<const KEYS: usize, const SESSIONS: usize> SoftKeyStore<KEYS, SESSIONS> {
     /// # Errors
     /// [`KeyError::Unavailable`] if the keys are no such keys, [`KeyError::Full`] if there is no room.
     pub fn insert_des(&mut self, id: u32, enc: &[u8], mac: &[u8], dek: &[u8]) -> Result<(), KeyError> {
-        let keys = scp02::StaticKeys::new(enc, mac, dek).map_err(|_| KeyError::Unavailable)?;
-        self.put(id, StaticKeys::Des(keys), [enc, mac, dek])
+        self.put(KeySet::des(id, [enc, mac, dek])?)
     }
 
-    fn put(&mut self, id: u32, keys: StaticKeys, [enc, mac, dek]: [&[u8]; 3]) -> Result<(), KeyError> {
-        let set = KeySet { id, raw: [secret(enc)?, secret(mac)?, secret(dek)?], len: enc.len(), keys };
-        match self.sets.iter_mut().find(|set| set.id == id) {
+    fn put(&mut self, set: KeySet) -> Result<(), KeyError> {
+        match self.sets.iter_mut().find(|old| old.id == set.id) {
             Some(old) => *old = set,
             None => self.sets.push(set).map_err(|_| KeyError::Full)?,
         }
         Ok(())
     }
 
-    fn set(&self, key: KeyRef) -> Result<&KeySet, KeyError> {
-        match key.derivation {
-            Derivation::None => self.sets.iter().find(|set| set.id == key.id).ok_or(KeyError::UnknownKey),
+    /// The card's keys: the named set, or what follows from it and the card's diversification data.
+    fn set(&self, key: KeyRef, key_diversification: &[u8; 10]) -> Result<KeySet, KeyError> {
+        let master = self.sets.iter().find(|set| set.id == key.id).ok_or(KeyError::UnknownKey)?;
+        if key.derivation == Derivation::None {
+            return Ok(master.clone());
+        }
+        let mut keys = [(); 3].map(|()| Zeroizing::new([0; 32]));
+        for ((purpose, raw), out) in Purpose::ALL.into_iter().zip(&master.raw).zip(&mut keys) {
+            let clear = raw.expose().get(..master.len).ok_or(KeyError::Unavailable)?;
+            let out = out.get_mut(..master.len).ok_or(KeyError::Unavailable)?;
+            match (key.derivation, &master.keys) {
+                (Derivation::Des(scheme), StaticKeys::Des(_)) => {
+                    let clear = clear.try_into().map_err(|_| KeyError::Unavailable)?;
+                    let derived = scheme.derive(&Tdes::new2(clear), key_diversification, purpose);
+                    out.copy_from_slice(derived.expose());
+                }
+                (Derivation::Kdf3, StaticKeys::Aes(_)) => Aes::new(clear)
+                    .and_then(|master| diversification::kdf3(&master, key_diversification, purpose, out))
+                    .map_err(|_| KeyError::Unavailable)?,
+                _ => return Err(KeyError::Algorithm),
+            }
+        }
+        let raw = keys.each_ref().map(|key| key.get(..master.len).unwrap_or_default());
+        match &master.keys {
+            StaticKeys::Des(_) => KeySet::des(master.id, raw),
+            StaticKeys::Aes(_) => KeySet::aes(master.id, raw),
         }
     }
 
@@ -394,7 +453,7 @@ impl<const KEYS: usize, const SESSIONS: usize> KeyStore for SoftKeyStore<KEYS, S
         if !protocol.allows(request.level) {
             return Err(KeyError::Level);
         }
-        let keys = self.set(request.key)?.keys.clone();
+        let keys = self.set(request.key, &request.answer.key_diversification)?.keys;
         if matches!(protocol, Scp::Scp03(_)) != matches!(keys, StaticKeys::Aes(_)) {
             return Err(KeyError::Algorithm);
         }
@@ -406,6 +465,37 @@ impl<const KEYS: usize, const SESSIONS: usize> KeyStore for SoftKeyStore<KEYS, S
         self.sessions.push(Session { id, open: verified.presumed(), keys }).map_err(|_| KeyError::Full)?;
         self.next = self.next.wrapping_add(1);
         Ok((id, external_authenticate))
+    }
+
+    fn open_ahead(&mut self, request: &OpenRequest) -> Result<(SessionId, ExternalAuthenticate), KeyError> {
+        let keys = self.set(request.key, &request.answer.key_diversification)?.keys;
+        let failed = |_| KeyError::Unavailable;
+        let (challenge, aid) = (&request.host_challenge, request.aid.as_bytes());
+        let proof = match (request.answer.proof, &keys) {
+            (Proof::Scp03 { options, counter: Some(counter), .. }, StaticKeys::Aes(keys)) => {
+                let card_challenge =
+                    scp03::challenge::pseudo_random(keys, counter, aid, challenge.mode()).map_err(failed)?;
+                let session =
+                    scp03::SessionKeys::derive(keys, challenge.as_bytes(), card_challenge.as_bytes())
+                        .map_err(failed)?;
+                let card_cryptogram =
+                    scp03::cryptogram::card(&session, challenge.as_bytes(), card_challenge.as_bytes())
+                        .map_err(failed)?;
+                Proof::Scp03 { options, card_challenge, card_cryptogram, counter: Some(counter) }
+            }
+            (Proof::Scp02 { sequence, .. }, StaticKeys::Des(keys)) if request.scp02.predictable() => {
+                let session = scp02::SessionKeys::derive(keys, sequence).map_err(failed)?;
+                let card_challenge = scp02::challenge::predictable(&session, aid);
+                let host = challenge.as_bytes().try_into().map_err(|_| KeyError::Unavailable)?;
+                let card_cryptogram = scp02::cryptogram::card(&session, host, sequence, &card_challenge);
+                Proof::Scp02 { sequence, card_challenge, card_cryptogram }
+            }
+            (Proof::Scp03 { .. }, StaticKeys::Des(_)) | (Proof::Scp02 { .. }, StaticKeys::Aes(_)) => {
+                return Err(KeyError::Algorithm);
+            }
+            _ => return Err(KeyError::Unavailable),
+        };
+        self.open(&OpenRequest { answer: Answer { proof, ..request.answer }, ..*request })
     }
 
     fn wrap<'o>(
@@ -452,10 +542,10 @@ impl<const KEYS: usize, const SESSIONS: usize> KeyStore for SoftKeyStore<KEYS, S
         session: SessionId,
         key: KeyRef,
         version: u8,
-        _key_diversification: &[u8; 10],
+        key_diversification: &[u8; 10],
         out: &'o mut [u8],
     ) -> Result<&'o [u8], KeyError> {
-        let set = self.set(key)?.clone();
+        let set = self.set(key, key_diversification)?;
         let session = self.session(session)?;
         let block_len = session.open.block_len();
         let key_type = set.keys.key_type();

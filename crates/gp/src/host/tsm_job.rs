@@ -29,7 +29,7 @@ use crate::delete::Target;
 use crate::get_status::{self, Scope};
 use crate::key_information::{self, TAG_E0_KEY_INFORMATION};
 use crate::life_cycle::ApplicationState;
-use crate::scp03::CHALLENGE_LEN;
+use crate::scp02::HOST_CHALLENGE_LEN as CHALLENGE_LEN;
 
 mod plan;
 
@@ -293,8 +293,13 @@ impl<'j> Worker<'j> {
             return Ok(self.stop(Fault { stage: Stage::InitializeUpdate, kind }));
         };
         let [host_challenge, _] = self.challenges;
-        let open =
-            OpenChannel { aid: self.plan.aid, key_version, key, level: self.plan.level, host_challenge };
+        let open = OpenChannel {
+            aid: self.plan.aid,
+            key_version,
+            key,
+            level: self.plan.level,
+            host_challenge: host_challenge.into(),
+        };
         self.start(Task::Opening(candidate), Job::Open(open), out)
     }
 
@@ -373,7 +378,7 @@ impl<'j> Worker<'j> {
                 key: *key,
                 version: *version,
                 remove_old: false,
-                host_challenge,
+                host_challenge: host_challenge.into(),
             })),
             (Goal::Keys { retire, .. }, _) if seen.old_keys => {
                 Some(Job::Delete(Target::Key { id: None, version: *retire }))
