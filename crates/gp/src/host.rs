@@ -3,6 +3,7 @@
 //! - [`secure_channel`]: handshake and session, for those who hold the keys themselves
 //! - [`key_store`]: every secret operation as a request and an answer, so that an HSM fits
 //! - [`manager`]: open, list, install, personalise, put keys, change states, delete
+//! - [`script`], [`player`]: sessions written ahead of time with the keys, and played later without
 //! - [`tsm_job`]: jobs that outlive links, visits and workers
 //! - [`fault`]: what went wrong, in words
 
@@ -14,7 +15,9 @@ mod list;
 pub mod manager;
 mod open;
 mod personalise;
+pub mod player;
 mod put_keys;
+pub mod script;
 pub mod secure_channel;
 mod set_status;
 pub mod tsm_job;
@@ -24,5 +27,6 @@ pub use install::Install;
 pub use key_store::{KeyAnswer, KeyError, KeyRef, KeyRequest, KeyStore, SessionId, SoftKeyStore};
 pub use manager::{Input, Job, Manager, Misuse, OpenChannel, Outcome, Step};
 pub use personalise::{Grouping, Personalise};
+pub use player::Player;
 pub use put_keys::PutKeys;
 pub use set_status::{Irrevocable, Transition};

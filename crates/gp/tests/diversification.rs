@@ -81,3 +81,61 @@ fn a_key_is_as_long_as_its_master() {
         assert!(kdf3(&master, &[0; 10], Purpose::Enc, &mut vec![0; len]).is_err(), "{len}");
     }
 }
+
+#[test]
+fn a_key_store_makes_the_cards_keys_from_its_masters() {
+    use huiwan_gp::card::{CardProfile, Factory};
+    use huiwan_gp::host::key_store::Derivation;
+    use huiwan_gp::host::{KeyError, KeyRef, KeyStore, SoftKeyStore};
+    use huiwan_gp::initialize_update::{Answer, Proof};
+    use huiwan_gp::{scp02, scp03, secure_channel::Level};
+
+    let kdd = Factory::TEST.with_serial([1, 2, 3, 4]).key_diversification;
+    let masters = [[0x11; 16], [0x22; 16], [0x33; 16]];
+    let mut store = SoftKeyStore::<4, 4>::new();
+    store.insert(1, &masters[0], &masters[1], &masters[2]).unwrap();
+    store.insert_des(2, &masters[0], &masters[1], &masters[2]).unwrap();
+    let mut direct = SoftKeyStore::<4, 4>::new();
+    let mut aes = [[0; 16]; 3];
+    for ((purpose, master), key) in Purpose::ALL.into_iter().zip(&masters).zip(&mut aes) {
+        kdf3(&Aes::new(master).unwrap(), &kdd, purpose, key).unwrap();
+    }
+    direct.insert(1, &aes[0], &aes[1], &aes[2]).unwrap();
+    let request = |key, proof| huiwan_gp::host::key_store::OpenRequest {
+        key,
+        aid: CardProfile::DEFAULT.issuer_aid,
+        cla: 0x80,
+        host_challenge: [7; 8].into(),
+        answer: Answer { key_diversification: kdd, key_version: 1, proof },
+        scp01: huiwan_gp::scp01::Options::I05,
+        scp02: scp02::Options::I55,
+        level: Level::CMacCEnc,
+    };
+    let scp03 = Proof::Scp03 {
+        options: scp03::Options::I70,
+        card_challenge: [0; 8].into(),
+        card_cryptogram: [0; 8].into(),
+        counter: Some(scp03::challenge::Counter::ZERO),
+    };
+    let scp02 =
+        Proof::Scp02 { sequence: scp02::Sequence::ZERO, card_challenge: [0; 6], card_cryptogram: [0; 8] };
+    let opened = |store: &mut SoftKeyStore<4, 4>, key, proof| {
+        store.open_ahead(&request(key, proof)).map(|(_, command)| command.as_bytes().to_vec())
+    };
+    let expected = opened(&mut direct, KeyRef::direct(1), scp03).unwrap();
+    assert_eq!(opened(&mut store, KeyRef::kdf3(1), scp03).unwrap(), expected);
+    for scheme in Scheme::ALL {
+        let [enc, mac, dek] =
+            [0, 1, 2].map(|n| scheme.derive(&Tdes::new2(&masters[n]), &kdd, Purpose::ALL[n]));
+        direct.insert_des(2, enc.expose(), mac.expose(), dek.expose()).unwrap();
+        let expected = opened(&mut direct, KeyRef::direct(2), scp02).unwrap();
+        let key = KeyRef { id: 2, derivation: Derivation::Des(scheme) };
+        assert_eq!(opened(&mut store, key, scp02).unwrap(), expected, "{scheme:?}");
+        direct = SoftKeyStore::new();
+        store = SoftKeyStore::new();
+        store.insert_des(2, &masters[0], &masters[1], &masters[2]).unwrap();
+        // A scheme of the other algorithm, or a protocol of the other.
+        assert_eq!(opened(&mut store, KeyRef::kdf3(2), scp02), Err(KeyError::Algorithm));
+        assert_eq!(opened(&mut store, key, scp03), Err(KeyError::Algorithm));
+    }
+}

@@ -14,7 +14,7 @@ use huiwan_gp::host::{
 };
 use huiwan_gp::install::Parameters;
 use huiwan_gp::privileges::Privileges;
-use huiwan_gp::scp03::Level;
+use huiwan_gp::secure_channel::Level;
 use huiwan_gp::store_data::DgiPadding;
 use support::*;
 

@@ -25,7 +25,7 @@ pub fn pseudo_random(
 }
 
 /// The sequence counter: 3 bytes big endian, raised at every INITIALIZE UPDATE before its value is used, never wrapping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Counter(u32);
 
 impl Counter {
@@ -45,6 +45,15 @@ impl Counter {
     pub const fn to_bytes(self) -> [u8; 3] {
         let [_, a, b, c] = self.0.to_be_bytes();
         [a, b, c]
+    }
+
+    /// The value before this one; `None` for [`Self::ZERO`].
+    #[must_use]
+    pub const fn previous(self) -> Option<Self> {
+        match self.0.checked_sub(1) {
+            Some(before) => Some(Self(before)),
+            None => None,
+        }
     }
 
     /// The value of the next session; `None` at the end of the counter.
