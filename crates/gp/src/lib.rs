@@ -9,11 +9,10 @@
 //! - [`host`]: the host's end of the secure channel, keys behind a trait, a manager for whole tasks
 //! - one module per command for what both sides read and write: [`initialize_update`], [`get_data`], [`get_status`], [`install`],
 //!   [`store_data`], [`put_key`], [`load`], [`set_status`], [`delete`]
-//! - [`life_cycle`], [`privileges`]: states and rights in the registry; [`token`]: signatures of delegated management
-//!   [`store_data`], [`put_key`], [`set_status`], [`delete`]
 //! - [`scp80`]: secured packets
 //! - [`diversification`]: a card's keys from a master key
-//! - [`life_cycle`], [`privileges`]: states and rights in the registry
+//! - [`life_cycle`], [`privileges`]: states and rights in the registry; [`token`]: signatures of delegated management;
+//!   [`capability`]: what a card can do
 //! - [`recognition`], [`key_information`]: what a card says about itself
 //! - [`dictionary`]: names for traces
 //!
