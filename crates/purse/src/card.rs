@@ -8,7 +8,6 @@
 use core::marker::PhantomData;
 
 use huiwan_apdu::{Command, Sw};
-use huiwan_card::files::Current;
 use huiwan_card::{Action, Context, Module, ResponseWriter};
 use huiwan_crypto::Suite;
 use huiwan_tlv::Tag;
@@ -113,23 +112,24 @@ impl<S: Suite> Purse<S> {
         Ok(if lock == Lock::Temporary { Sw::WARNING_SELECTED_INVALIDATED } else { Sw::OK })
     }
 
-    /// SELECT by file identifier: an EF, or this very DF, which answers its FCI. There is no MF above. [sheet 1.2]
+    /// SELECT by file identifier: an EF, or this very DF, which answers its FCI and begins anew as under its AID. There is no MF
+    /// above: its identifier leads here too, since readers begin with it. [sheet 1.2]
     fn select_file(
         &self,
         cx: &mut Context<'_>,
         command: &Command<'_>,
         reply: &mut ResponseWriter<'_>,
-    ) -> Result<(), Sw> {
+    ) -> Result<Sw, Sw> {
         /// What readers call the purse's DF. [I: all readers]
-        const DF: [u16; 2] = [0x1001, 0x3F01];
+        const DF: [u16; 3] = [0x3F00, 0x1001, 0x3F01];
         if command.p1p2() != 0 {
             return Err(Sw::WRONG_P1P2);
         }
         let fid = <[u8; 2]>::try_from(command.data()).map_err(|_| Sw::WRONG_LENGTH)?;
         let fid = u16::from_be_bytes(fid);
         if DF.contains(&fid) {
-            session::set_current(cx.volatile, Current::default());
-            return self.fci(cx, reply).map(|_| ());
+            session::clear(cx);
+            return self.fci(cx, reply);
         }
         // Files a scheme does not have stand under 0000.
         if fid == 0 {
@@ -138,7 +138,7 @@ impl<S: Suite> Purse<S> {
         let mut current = session::current(cx.volatile);
         files::AllFiles::of(cx, &self.profile)?.all().select(fid, &mut current)?;
         session::set_current(cx.volatile, current);
-        Ok(())
+        Ok(Sw::OK)
     }
 
     fn dispatch(
@@ -146,20 +146,22 @@ impl<S: Suite> Purse<S> {
         cx: &mut Context<'_>,
         command: &Command<'_>,
         reply: &mut ResponseWriter<'_>,
-    ) -> Result<(), Sw> {
+    ) -> Result<Sw, Sw> {
         // Whatever a command does not put back is gone: the session, and the challenge of the command before.
         let session = session::take(cx);
         let challenge = session::take_challenge(cx);
         // Bits 1 and 2 of CLA are the logical channel, which the dispatcher has dealt with.
         let (cla, ins) = (command.cla() & 0xFC, command.ins());
-        self.refuse_if_locked(cx, cla, ins)?;
+        self.refuse_if_locked(cx, cla, ins, command.p1())?;
         // Every transaction begins with 80 50: one line stops them all.
         if (cla, ins) == (0x80, 0x50) {
             self.refuse_if_grey_locked(cx)?;
         }
-        match (cla, ins) {
+        if (cla, ins) == (0x00, 0xA4) {
+            return self.select_file(cx, command, reply);
+        }
+        let done = match (cla, ins) {
             (0x00, 0x84) => session::get_challenge(cx, command, reply),
-            (0x00, 0xA4) => self.select_file(cx, command, reply),
             (0x00, 0x82) => self.external_authenticate(cx, command, challenge),
             (0x00, 0x88) => self.internal_authenticate(cx, command, reply),
             (0x00 | 0x04 | 0x84, 0xB0 | 0xB2) => self.read(cx, command, challenge, reply),
@@ -207,17 +209,19 @@ impl<S: Suite> Purse<S> {
             (0x84, 0x1E) => self.application_block(cx, command, challenge),
             (0x00 | 0x04 | 0x80 | 0x84 | 0xE0, _) => Err(Sw::INS_NOT_SUPPORTED),
             _ => Err(Sw::CLA_NOT_SUPPORTED),
-        }
+        };
+        done.map(|()| Sw::OK)
     }
 
-    /// Permanently locked: nothing. Temporarily: challenge, block, unblock and, by profile, reading. [correction 4]
-    fn refuse_if_locked(&self, cx: &mut Context<'_>, cla: u8, ins: u8) -> Result<(), Sw> {
+    /// Permanently locked: nothing. Temporarily: SELECT, challenge, block, unblock and, by profile, reading. [correction 4]
+    fn refuse_if_locked(&self, cx: &mut Context<'_>, cla: u8, ins: u8, p1: u8) -> Result<(), Sw> {
         match lock::lock(cx, &self.profile)? {
             Lock::None => Ok(()),
             Lock::Card => Err(Sw::FUNCTION_NOT_SUPPORTED),
             Lock::Permanent => Err(status::PERMANENTLY_LOCKED),
             Lock::Temporary => match (cla, ins) {
-                (0x00, 0x84) | (0x84, 0x18 | 0x1E) => Ok(()),
+                (0x00, 0x84 | 0xA4) | (0x84, 0x18 | 0x1E) => Ok(()),
+                (0xE0, 0xCA) if self.profile.locked_reads && p1 == 0 => Ok(()),
                 (0x00 | 0x04 | 0x84, 0xB0 | 0xB2) | (0x80, 0x5A | 0x5C) if self.profile.locked_reads => {
                     Ok(())
                 }
@@ -240,7 +244,7 @@ impl<S: Suite> Module for Purse<S> {
 
     fn process(&self, cx: &mut Context<'_>, command: &Command<'_>, reply: &mut ResponseWriter<'_>) -> Action {
         match self.of_instance(cx).and_then(|purse| purse.dispatch(cx, command, reply)) {
-            Ok(()) => Action::Reply(Sw::OK),
+            Ok(sw) => Action::Reply(sw),
             Err(sw) => {
                 reply.clear();
                 Action::Reply(sw)

@@ -436,9 +436,25 @@ fn cyclic_files_keep_their_newest() {
 }
 
 #[test]
+fn a_locked_card_answers_select_by_identifier_with_its_warning() {
+    let mut band = selected();
+    let fci = band.ok("00A4040008A00000063201010500");
+    for fid in ["3F00", "1001", "3F01"] {
+        assert_eq!(band.ok(&format!("00A4000002{fid}00")), fci);
+    }
+    let block = world::by_hand::secured(&mut band, "841E0000", "");
+    band.expect(&block, "9000");
+    for fid in ["3F00", "1001", "3F01"] {
+        band.expect(&format!("00A4000002{fid}00"), &format!("{} 6283", hex(&fci)));
+    }
+    band.expect("00A4000002001500", "9000");
+    band.expect("805003020B01000000001300089000340F", "6985");
+}
+
+#[test]
 fn files_answer_iso_status_words() {
     let mut band = selected();
-    for fid in ["3F00", "1002", "DF01"] {
+    for fid in ["1002", "DF01"] {
         band.expect(&format!("00A4000002{fid}00"), "6A82");
         band.expect(&format!("00A4000002{fid}"), "6A82");
     }

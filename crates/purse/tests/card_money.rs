@@ -107,6 +107,8 @@ fn a_pin_is_tried_three_times_and_reloaded() {
     band.ok("00200000021234");
     band.expect("805E000006123400000000", "6988");
     band.expect("805E000006123400000000", "6988");
+    // A reload that was recorded forgives nothing: no challenge makes it new.
+    band.expect(&format!("805E000006 1234 {mac}").replace(' ', ""), "9000");
     band.expect("805E000006123400000000", "9303");
     band.expect("00A4040008A00000063201010500", "9303");
 }
@@ -398,7 +400,7 @@ fn files_are_selected_by_identifier() {
     let fci = band.select();
     assert_eq!(band.ok("00A4000002100100"), fci);
     band.expect("00B0000000", "6986");
-    for command in ["00A40000023F0000", "00A4000002000000", "00A4000002002200"] {
+    for command in ["00A4000002DF0100", "00A4000002000000", "00A4000002002200"] {
         band.expect(command, "6A82");
     }
     band.expect("00A40000011500", "6700");

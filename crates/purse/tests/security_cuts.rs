@@ -177,7 +177,7 @@ fn error_counters_of_keys_are_before_or_after() {
             "0082000108FFFFFFFFFFFFFFFF".into()
         };
         flash = bench.cut_everywhere(&flash, wrong, left, |band, happened| {
-            let challenge = band.ok("0084000004");
+            let challenge = band.ok("0084000008");
             let blocked = happened && left == "63C0";
             let right = format!("0082000108{}", hex(&external.cryptogram(&challenge)));
             band.expect(&right, if blocked { "6983" } else { "9000" });
@@ -204,7 +204,7 @@ fn error_counters_of_keys_are_before_or_after() {
     });
     // A right EXTERNAL AUTHENTICATE that is cut may have cost its try, never more, and gives none back unearned.
     let right = |band: &mut FlashBand| {
-        let challenge = band.ok("0084000004");
+        let challenge = band.ok("0084000008");
         format!("0082000108{}", hex(&external.cryptogram(&challenge)))
     };
     let fresh = bench.issued();

@@ -86,8 +86,7 @@ impl<S: Suite> Purse<S> {
         let expected = LimitMac2 { new_limit, tti, terminal, stamp }
             .mac(&Self::online_session(&key, session.random, purse.online_seq)?)
             .map_err(|_| Sw::UNKNOWN)?;
-        lock::check_transaction_mac(cx, &self.profile, true, &expected, &mac2)?;
-
+        // What the card cannot do is refused before the MAC is looked at, so that it never counts as a wrong one.
         // More is overdrawn than the new limit allows: 9401. More than the card may hold: 6985.
         let raised = purse.balance.checked_add(new_limit).ok_or(Sw::CONDITIONS_NOT_SATISFIED)?;
         let balance = raised.checked_sub(purse.overdraft).ok_or(status::INSUFFICIENT_BALANCE)?;
@@ -95,6 +94,7 @@ impl<S: Suite> Purse<S> {
         if balance > upper_limit {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
+        lock::check_transaction_mac(cx, &self.profile, true, &expected, &mac2)?;
         let after = PurseState {
             balance,
             online_seq: purse.online_seq.checked_add(1).ok_or(status::COUNTER_AT_END)?,

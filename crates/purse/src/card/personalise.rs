@@ -66,6 +66,8 @@ impl<S: Suite> Purse<S> {
                 self.take_file(cx, objects::record(self.profile.composite_sfi, number), data, data.len())
             }
             Grouping::Key(kind) => {
+                // The unlock has to find the keys of its lock.
+                self.refuse_if_grey_locked(cx)?;
                 let KeyData { index, version, algorithm, tries, value, .. } =
                     KeyData::parse(kind, data).map_err(|_| Sw::WRONG_DATA)?;
                 let key = CardKey::checked::<S::Key>(version, algorithm, tries, value)?;

@@ -79,7 +79,11 @@ impl<S: Suite> Purse<S> {
             return Err(self.count_secured_error(cx, KeyKind::PinReload)?);
         }
         session::set_pin_verified(cx, false);
-        self.set_pin(cx, KeyKind::PinReload, value)
+        // No challenge makes this command new: one that was recorded must not forgive wrong MACs for ever.
+        let mut buffer = Zeroizing::new([0; 32]);
+        let mut batch = Batch::new(&mut *buffer);
+        self.pin().set(cx.instance, &mut batch, value)?;
+        cx.commit(&batch)
     }
 
     /// PIN UNBLOCK: len ‖ PIN ‖ 80 00… under DPUK, then the MAC under the same key. A PIN that is not the card's counts
@@ -116,15 +120,11 @@ impl<S: Suite> Purse<S> {
         if !presented.is_some_and(|pin| ct_eq(pin, reference)) {
             return Err(self.count_secured_error(cx, KeyKind::PinUnblock)?);
         }
-        self.set_pin(cx, KeyKind::PinUnblock, reference)
-    }
-
-    /// One commit: the PIN with all its tries, and no wrong MACs of `kind` any more.
-    fn set_pin(&self, cx: &mut Context<'_>, kind: KeyKind, value: &[u8]) -> Result<(), Sw> {
+        // One commit: the PIN with all its tries, and no wrong MACs any more.
         let mut buffer = Zeroizing::new([0; 64]);
         let mut batch = Batch::new(&mut *buffer);
-        self.pin().set(cx.instance, &mut batch, value)?;
-        self.clear_secured_errors(cx, kind, &mut batch)?;
+        self.pin().set(cx.instance, &mut batch, reference)?;
+        self.clear_secured_errors(cx, KeyKind::PinUnblock, &mut batch)?;
         cx.commit(&batch)
     }
 }

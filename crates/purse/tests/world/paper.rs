@@ -280,6 +280,7 @@ impl Paper {
             0 => {}
             1 => match (cla, ins) {
                 (0x00, 0x84) | (0x84, 0x18 | 0x1E) => {}
+                (0xE0, 0xCA) if self.profile.locked_reads && p1 == 0 => {}
                 (0x00, 0xB0 | 0xB2) | (0x80, 0x5A | 0x5C) if self.profile.locked_reads => {}
                 _ => return Err(self.profile.locked_answer.value()),
             },
@@ -541,8 +542,6 @@ impl Paper {
                 of_len::<14>(data)?;
                 let (limit, stamp, mac2) = (&data[..3], &data[3..10], &data[10..]);
                 let tail = [&[tti][..], &terminal, stamp].concat();
-                let expected = self.online(KeyKind::Update, &random, a.online, &[limit, &tail].concat());
-                self.check_mac(true, &expected, mac2)?;
                 let new_limit = u32_at(&[&[0], limit].concat(), 0);
                 let balance = i64::from(a.balance) - i64::from(a.limit) + i64::from(new_limit);
                 if balance < 0 {
@@ -551,6 +550,8 @@ impl Paper {
                 if balance > i64::from(a.upper) {
                     return Err(0x6985);
                 }
+                let expected = self.online(KeyKind::Update, &random, a.online, &[limit, &tail].concat());
+                self.check_mac(true, &expected, mac2)?;
                 a.balance = balance as u32;
                 a.limit = new_limit;
                 let seq = a.online.to_be_bytes();
@@ -748,7 +749,6 @@ impl Paper {
             return Err(self.count_maintenance_error());
         }
         self.volatile.verified = false;
-        self.durable.maintenance_errors = 0;
         self.set_pin(pin);
         Ok(Vec::new())
     }
