@@ -98,6 +98,8 @@ pub struct Context<'a> {
     pub directory: &'a dyn Directory,
     /// Session state of this instance on this channel: zero at power-on and after deselection.
     pub volatile: &'a mut [u8],
+    /// Where [`notify`](Self::notify) leaves what other instances are to be told.
+    pub outbox: &'a mut Outbox,
     /// Work space, at least 1024 bytes, not kept between calls and zeroized afterwards. A call that ends in
     /// [`Forward`](crate::Forward) or [`Compute`](crate::Compute) leaves its data at the beginning of it.
     pub scratch: &'a mut [u8],
@@ -164,6 +166,13 @@ impl Context<'_> {
         self.memory.commit(batch).map_err(Sw::from)
     }
 
+    /// Tells instance `to` something about the instance named `about`, once the command is done:
+    /// [`Module::notified`](crate::Module::notified). Call it after the commit, since nothing can be taken back. `false` when the
+    /// outbox is full; what is not delivered by then, or when power goes, is lost, so a listener does not rely on hearing everything.
+    pub fn notify(&mut self, to: InstanceId, event: u8, about: Aid) -> bool {
+        self.outbox.push(Notice { to, event, about })
+    }
+
     /// Fresh random bytes.
     ///
     /// # Errors
@@ -176,6 +185,45 @@ impl Context<'_> {
         }
     }
 }
+
+/// Something an instance is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Whom.
+    pub to: InstanceId,
+    /// What; the meaning is that of those who talk.
+    pub event: u8,
+    /// The instance it is about; it may have gone.
+    pub about: Aid,
+}
+
+/// Notices that wait for the command under way to be done.
+#[derive(Debug, Default)]
+pub struct Outbox(heapless::Vec<Notice, NOTICES>);
+
+impl Outbox {
+    /// Without notices.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(heapless::Vec::new())
+    }
+
+    /// Adds a notice; `false` when there is no room.
+    pub fn push(&mut self, notice: Notice) -> bool {
+        self.0.push(notice).is_ok()
+    }
+
+    pub(crate) fn take(&mut self) -> Self {
+        core::mem::take(self)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Notice> {
+        self.0.iter()
+    }
+}
+
+/// Notices one command leaves at most.
+pub const NOTICES: usize = 16;
 
 /// The most data [`Context::put`] takes.
 pub const PUT_MAX: usize = 64;

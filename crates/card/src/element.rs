@@ -29,7 +29,7 @@ use huiwan_crypto::{International, Random, Suite};
 use zeroize::Zeroize;
 
 use crate::bytes::copy;
-use crate::context::{Context, DateTime, Interface, Protection};
+use crate::context::{Context, DateTime, Interface, Outbox, Protection};
 use crate::directory::{Directory, Entry};
 use crate::memory::{InstanceId, Memory};
 use crate::module::{Action, Module, ModuleId};
@@ -151,6 +151,7 @@ pub struct Element<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: 
     scratch: [u8; SCRATCH],
     answer: Answer,
     pending: Option<Pending>,
+    outbox: Outbox,
     signer: Signer,
 }
 
@@ -201,6 +202,7 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
             scratch: [0; SCRATCH],
             answer: Answer::new(),
             pending: None,
+            outbox: Outbox::new(),
             signer: Signer::of::<International>(),
         }
     }
@@ -352,6 +354,7 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
         self.frames.clear();
         self.job = None;
         self.pending = None;
+        self.outbox = Outbox::new();
         self.answer.clear();
         self.scratch.zeroize();
     }
@@ -368,10 +371,10 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
             self.abandon();
         }
         match self.dispatch(raw, env) {
-            Ok(Some(sw)) | Err(sw) => self.finish(sw),
+            Ok(Some(sw)) | Err(sw) => self.finish(sw, env),
             Ok(None) => match self.job {
                 Some(job) => Progress::Computing(job),
-                None if self.answer.sent().is_empty() => self.finish(Sw::UNKNOWN),
+                None if self.answer.sent().is_empty() => self.finish(Sw::UNKNOWN, env),
                 None => Progress::Answered,
             },
         }
@@ -468,10 +471,11 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
         Ok(self.run(env, action))
     }
 
-    /// Puts the status word behind the answer data and cleans up.
-    fn finish(&mut self, sw: Sw) -> Progress {
+    /// Delivers notices, puts the status word behind the answer data and cleans up.
+    fn finish(&mut self, sw: Sw, env: &mut Environment<'_>) -> Progress {
         self.frames.clear();
         self.job = None;
+        self.deliver_notices(env);
         if self.chain.is_none() {
             self.scratch.zeroize();
         }
@@ -508,6 +512,7 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
             memory: &mut self.memory,
             directory: &self.directory,
             volatile,
+            outbox: &mut self.outbox,
             scratch,
         };
         let mut reply = self.answer.writer();

@@ -92,7 +92,7 @@ mod response;
 mod secure_channel;
 
 pub use batch::{Batch, WRITE_OVERHEAD, Write, Writes};
-pub use context::{Context, DateTime, Interface, PUT_MAX, Protection};
+pub use context::{Context, DateTime, Interface, NOTICES, Notice, Outbox, PUT_MAX, Protection};
 pub use directory::{Directory, Entry, StaticDirectory};
 pub use element::{CHANNELS, Element, Environment, Job, MAX_RESPONSE, MIN_SCRATCH, Options, Turn};
 pub use huiwan_crypto::Random;

@@ -150,6 +150,12 @@ pub trait Module {
         Ok(())
     }
 
+    /// Another instance did something that concerns this one, and it is done: [`Context::notify`]. It cannot be refused, and whatever
+    /// happens here changes nothing of it. Notices are lost when power goes before they are delivered.
+    fn notified(&self, cx: &mut Context<'_>, event: u8, about: &Aid) {
+        let _ = (cx, event, about);
+    }
+
     /// A session begins; called once for every instance before anything is selected.
     fn power_on(&self, cx: &mut Context<'_>) {
         let _ = cx;

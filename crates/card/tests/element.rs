@@ -522,3 +522,26 @@ fn slots_that_run_out_are_6a84() {
     assert_eq!(band.send(&[0x00, 0x70, 0x80, 0x02]).1, 0x9000);
     assert_eq!(band.send(&[0x85, 0x14, 0, 0, 0]).1, 0x9000);
 }
+
+#[test]
+fn notices_go_out_when_the_command_is_done() {
+    let mut band = Band::new(entries());
+    band.select(b"\xF0APP1");
+    band.send(&[0x80, 0x10, 0x55, 0]);
+    band.log.borrow_mut().clear();
+    // To another instance, to one that does not exist, to itself: the answer is that of the command.
+    assert_eq!(band.send(&[0x80, 0x26, 2, 0, 2, 0x02, 0x82, 0]), (vec![1, 1], 0x9000));
+    assert_eq!(band.send(&[0x80, 0x26, 77, 0, 1, 0x02, 0]), (vec![1], 0x9000));
+    assert_eq!(band.send(&[0x80, 0x26, 1, 0, 1, 0x14, 0]), (vec![1], 0x9000));
+    let about = "F041505031";
+    let told = [("2 02", "00"), ("2 82", "00"), ("1 14", "55")];
+    let notices: Vec<String> =
+        band.log.borrow().iter().filter(|line| line.starts_with("notified")).cloned().collect();
+    assert_eq!(notices, told.map(|(what, slot)| format!("notified {what} {about} ({slot})")));
+    assert_eq!(band.send(&[0x80, 0x12, 0, 0, 1]), (vec![0x55], 0x9000), "its own slot is as it was");
+    // More than the outbox takes.
+    let many = [&[0x80, 0x26, 2, 0, 17][..], &[0x02; 17], &[0]].concat();
+    let (taken, sw) = band.send(&many);
+    assert_eq!((taken.iter().filter(|taken| **taken == 1).count(), taken[16], sw), (16, 0, 0x9000));
+    assert_eq!(band.send(&[0x80, 0x26, 2, 0, 1, 0x02, 0]), (vec![1], 0x9000), "and it is empty again");
+}

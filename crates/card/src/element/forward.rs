@@ -5,13 +5,13 @@
 
 use core::ops::Range;
 
-use huiwan_apdu::{Command, Sw};
+use huiwan_apdu::{Aid, Command, Sw};
 use huiwan_crypto::CryptoError;
 use zeroize::Zeroize;
 
 use super::{Callee, Element, Environment, Job};
 use crate::batch::{Batch, WRITE_OVERHEAD};
-use crate::context::{Context, Protection};
+use crate::context::{Context, Outbox, Protection};
 use crate::directory::{Directory, Entry};
 use crate::memory::{InstanceId, Memory};
 use crate::module::{Action, Forward, Module};
@@ -26,6 +26,7 @@ pub(super) enum Call {
     Install(Range<usize>),
     Personalise(u16, Range<usize>),
     Uninstall,
+    Notified(u8, Aid),
     Process(Range<usize>),
     Forwarded(Range<usize>, Sw),
     Computed(Range<usize>, Result<usize, CryptoError>),
@@ -101,6 +102,10 @@ pub(super) fn perform(
             Ok(status(module.personalise(cx, dgi, front.get(at).unwrap_or_default())))
         }
         Call::Uninstall => Ok(status(module.uninstall(cx))),
+        Call::Notified(event, about) => {
+            module.notified(cx, event, &about);
+            Ok(Action::Reply(Sw::OK))
+        }
         Call::Process(at) => command(front, at).map(|command| module.process(cx, &command, reply)),
         Call::Forwarded(at, sw) => {
             command(front, at).map(|command| module.forwarded(cx, &command, sw, reply))
@@ -257,6 +262,18 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
         self.check_domain(from)?;
         let entry = self.directory.entry(&mut self.memory, to)?;
         if from == InstanceId::ISSUER || entry.domain == from { Ok(entry) } else { Err(Sw::SECURITY_STATUS) }
+    }
+
+    /// Tells instances what concerns them. What they want to tell others in turn is not carried any further.
+    pub(super) fn deliver_notices(&mut self, env: &mut Environment<'_>) {
+        let outbox = self.outbox.take();
+        for notice in outbox.iter() {
+            let Ok(entry) = self.directory.entry(&mut self.memory, notice.to) else { continue };
+            self.scratch.zeroize();
+            self.call(env, &Callee::of(&entry), 0, Call::Notified(notice.event, notice.about));
+            self.sweep_slots(self.current.channel);
+        }
+        self.outbox = Outbox::new();
     }
 
     /// Deletes what is left of an instance that is in the directory no more.

@@ -147,7 +147,7 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
     fn proceed(&mut self, result: Result<&[u8], CryptoError>, env: &mut Environment<'_>) -> Progress {
         let (Some(_), Some(frame)) = (self.job.take(), self.frames.last()) else {
             self.abandon();
-            return self.finish(huiwan_apdu::Sw::UNKNOWN);
+            return self.finish(huiwan_apdu::Sw::UNKNOWN, env);
         };
         let base = frame.base();
         if let Some(own) = self.scratch.get_mut(base..) {
@@ -161,10 +161,10 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
         });
         let action = self.top(env, Some(Then::Computed(result)));
         match self.run(env, action) {
-            Some(sw) => self.finish(sw),
+            Some(sw) => self.finish(sw, env),
             None => match self.job {
                 Some(job) => Progress::Computing(job),
-                None => self.finish(huiwan_apdu::Sw::UNKNOWN),
+                None => self.finish(huiwan_apdu::Sw::UNKNOWN, env),
             },
         }
     }

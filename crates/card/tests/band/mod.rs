@@ -114,6 +114,12 @@ impl App {
                 return Err(Sw::new(command.p1p2()));
             }
             0x24 => reply.push(&cx.random_bytes::<8>()?)?,
+            0x26 => {
+                let (to, about) = (InstanceId(command.p1()), cx.aid);
+                for event in data {
+                    reply.push(&[cx.notify(to, *event, about).into()])?;
+                }
+            }
             _ => return Err(Sw::INS_NOT_SUPPORTED),
         }
         Ok(Action::Reply(Sw::OK))
@@ -186,6 +192,11 @@ impl Module for App {
             ),
         );
         if data == [0xFF, 0xFF] { Err(Sw::WRONG_DATA) } else { Ok(()) }
+    }
+    fn notified(&self, cx: &mut Context<'_>, event: u8, about: &huiwan_apdu::Aid) {
+        note(&self.0, format!("notified {} {event:02X} {about} ({:02X})", cx.instance.0, cx.volatile[0]));
+        // It goes no further.
+        cx.notify(InstanceId(1), 0xEE, cx.aid);
     }
     fn power_on(&self, cx: &mut Context<'_>) {
         note(&self.0, format!("power {}", cx.instance.0));
