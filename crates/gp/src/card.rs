@@ -1,13 +1,15 @@
 //! The card side: security domains as card managers, their registry, and the card's end of secure channels.
 //!
-//! [`CardManager`] is the module of instance 0, the issuer's domain, and of every supplementary domain; [`Registry`] the directory of the same element; both look at durable memory and at
+//! [`Crs`] is the application through which the wearer chooses what answers on the antenna. [`CardManager`] is the module of instance 0, the issuer's domain, and of every supplementary domain; [`Registry`] the directory of the same element; both look at durable memory and at
 //! one [`CardProfile`]. A factory writes the first state with [`format()`].
 
 pub mod keys;
 pub mod secure_channel;
 
 mod certificates;
+mod contactless;
 mod content;
+pub mod crs;
 mod delete;
 mod directory;
 mod domain;
@@ -33,6 +35,7 @@ mod store_data;
 mod store_keys;
 
 pub use content::{PublicKey, PublicKeys};
+pub use crs::Crs;
 pub use directory::Registry;
 pub use format::{Factory, format};
 pub use manager::{CardManager, SLOT_LEN};
@@ -77,6 +80,20 @@ pub struct CardProfile {
     pub instances: u8,
     /// Load files that can be brought; together with the instances at most 255.
     pub load_files: u8,
+    /// What happens when the wearer activates an application that excludes an activated one.
+    pub conflicts: Conflicts,
+    /// Whether the registry service takes SET STATUS over the antenna, where any reader in reach could send it. (our choice)
+    pub crs_over_antenna: bool,
+}
+
+/// What happens when an application is activated that an activated one excludes. [AmdC 3.7] The amendment leaves the choice to the
+/// wallet, which deactivates the other first; a band makes it in one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conflicts {
+    /// Nothing changes; the answer names the other.
+    Refuse,
+    /// The other is deactivated in the same commit, so that a loss of power leaves one of the two, never both or neither.
+    Replace,
 }
 
 impl CardProfile {
@@ -91,6 +108,8 @@ impl CardProfile {
         secured_needs_c_mac: true,
         instances: 16,
         load_files: 8,
+        conflicts: Conflicts::Refuse,
+        crs_over_antenna: false,
     };
 
     /// The same with another AID of the issuer security domain.
@@ -146,6 +165,18 @@ impl CardProfile {
         Self { instances, ..self }
     }
 
+    /// The same with another choice for conflicts.
+    #[must_use]
+    pub const fn with_conflicts(self, conflicts: Conflicts) -> Self {
+        Self { conflicts, ..self }
+    }
+
+    /// The same with a registry service that takes SET STATUS over the antenna, or does not.
+    #[must_use]
+    pub const fn with_crs_over_antenna(self, crs_over_antenna: bool) -> Self {
+        Self { crs_over_antenna, ..self }
+    }
+
     /// The same with room for another number of load files.
     #[must_use]
     pub const fn with_load_files(self, load_files: u8) -> Self {
@@ -165,6 +196,13 @@ pub struct ModuleEntry {
 }
 
 impl ModuleEntry {
+    /// The registry service under the names hosts expect; `crs` is its place among the modules. Hosts name the module like the
+    /// instance.
+    #[must_use]
+    pub const fn crs(crs: ModuleId) -> Self {
+        Self { load_file: crate::crs::LOAD_FILE, module: crate::crs::AID, id: crs }
+    }
+
     /// Supplementary security domains, under the names hosts expect; `manager` is the place of the card manager among the modules.
     #[must_use]
     pub const fn security_domain(manager: ModuleId) -> Self {

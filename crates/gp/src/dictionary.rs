@@ -10,6 +10,7 @@ pub fn status_word(sw: Sw) -> Option<&'static str> {
         0x6283 => "selected, card is locked",
         0x6300 => "host cryptogram is wrong",
         0x6310 => "more entries available",
+        0x6320 => "done in part, the answer names what failed",
         0x6438 => "imported package not available",
         0x6982 => "security status not satisfied: protection missing or wrong, or key check value wrong",
         0x6985 => "conditions of use not satisfied",

@@ -5,8 +5,10 @@
 //! - [`manager`]: open, list, install, personalise, put keys, change states, delete
 //! - [`script`], [`player`]: sessions written ahead of time with the keys, and played later without
 //! - [`tsm_job`]: jobs that outlive links, visits and workers
+//! - [`crs`]: the wearer's choice of cards over the contactless registry service
 //! - [`fault`]: what went wrong, in words
 
+pub mod crs;
 mod delete;
 pub mod fault;
 mod install;

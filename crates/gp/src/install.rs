@@ -13,13 +13,16 @@
 //! P1 ‖ P2 ‖ Lc ‖ all fields before it, Lc counting these. [GPC C.4]
 //!
 //! Parameters: `C9` application parameters (mandatory, may be empty), `EF` system parameters, of which this crate reads `A0 81`
-//! (initial contactless state) and, in `A1 A6`, the PPSE directory entry `61` with label `50` and priority `87`. (AmdC)
+//! (initial contactless state) and `A1`, see [`interaction`]. (AmdC)
+
+pub mod interaction;
 
 use core::fmt;
 
 use huiwan_tlv::{At, Full, Rules, Tag, TlvError, Writer, find, walk};
 
 use crate::life_cycle::ContactlessState;
+pub use interaction::{Aids, Interaction};
 
 /// Instruction byte.
 pub const INS: u8 = 0xE6;
@@ -212,6 +215,9 @@ pub struct Parameters<'a> {
     pub label: Option<&'a [u8]>,
     /// `87` in the directory entry `61`: application priority indicator.
     pub priority: Option<u8>,
+    /// `EF A1`: user interaction parameters as [`Interaction::write`] makes them, for [`Self::interaction`]. Label and priority
+    /// are those of its `A6`; [`write`](Self::write) makes an `A6` of them where this has none.
+    pub user_interaction: &'a [u8],
 }
 
 /// `BF0C` has a leading zero in its number, which ISO 8825 forbids and EMV made common.
@@ -244,19 +250,26 @@ impl<'a> Parameters<'a> {
                         parameters.contactless = Some(known.ok_or(At::new(InstallError::Contactless, at))?);
                     }
                 }
-                0xA1 => parameters.directory_entry(object.value(), object.value_at())?,
+                0xA1 => {
+                    Interaction::parse(object.value()).map_err(|error| error.shifted(object.value_at()))?;
+                    parameters.user_interaction = object.value();
+                    if let Some(a6) =
+                        find(object.value(), RULES, interaction::TAG_A6_DISCRETIONARY).map_err(tlv)?
+                    {
+                        let base = object.value_at().saturating_add(a6.value_at());
+                        parameters.directory_entry(a6.value(), base)?;
+                    }
+                }
                 _ => {}
             }
         }
         Ok(parameters)
     }
 
-    /// Label and priority from the first `61` below `A6`, with or without a `BF0C` between.
-    fn directory_entry(&mut self, a1: &'a [u8], base: usize) -> Result<(), At<InstallError>> {
-        for item in walk(a1, RULES) {
-            let (_, object) = item.map_err(|error| {
-                At::new(InstallError::Parameters(error.kind()), error.at().saturating_add(base))
-            })?;
+    /// Label and priority from the first `61` below `A6`, with or without a `BF0C` between. Discretionary data need not be BER-TLV:
+    /// others hold neither.
+    fn directory_entry(&mut self, a6: &'a [u8], base: usize) -> Result<(), At<InstallError>> {
+        for (_, object) in walk(a6, RULES).flatten() {
             match (object.tag().get(), object.value()) {
                 (0x50, label) if self.label.is_none() && label.len() <= 16 => self.label = Some(label),
                 (0x50, _) => {
@@ -276,30 +289,47 @@ impl<'a> Parameters<'a> {
     pub fn write<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], Full> {
         let mut w = Writer::new(out);
         w.put(TAG_C9_APPLICATION_PARAMETERS, self.application);
-        if self.contactless.is_some() || self.label.is_some() || self.priority.is_some() {
+        let entry =
+            self.interaction().discretionary.is_none() && (self.label.is_some() || self.priority.is_some());
+        let interaction = entry || !self.user_interaction.is_empty();
+        if self.contactless.is_some() || interaction {
             w.nested(TAG_EF_SYSTEM_PARAMETERS, |w| {
                 if let Some(state) = self.contactless {
                     w.nested(Tag::new(0xA0), |w| w.put(Tag::new(0x81), &[state.byte()]));
                 }
-                if self.label.is_some() || self.priority.is_some() {
+                if interaction {
                     w.nested(Tag::new(0xA1), |w| {
-                        w.nested(Tag::new(0xA6), |w| {
-                            w.nested(Tag::new(0xBF0C), |w| {
-                                w.nested(Tag::new(0x61), |w| {
-                                    if let Some(label) = self.label {
-                                        w.put(Tag::new(0x50), label);
-                                    }
-                                    if let Some(priority) = self.priority {
-                                        w.put(Tag::new(0x87), &[priority]);
-                                    }
-                                });
-                            });
-                        });
+                        w.raw(self.user_interaction);
+                        if entry {
+                            w.nested(interaction::TAG_A6_DISCRETIONARY, |w| self.put_directory_entry(w));
+                        }
                     });
                 }
             });
         }
         Ok(w.finish()?)
+    }
+}
+
+impl<'a> Parameters<'a> {
+    /// The user interaction parameters; none if they cannot be read, which [`parse`](Self::parse) has checked.
+    #[must_use]
+    pub fn interaction(&self) -> Interaction<'a> {
+        Interaction::parse(self.user_interaction).unwrap_or(Interaction::NONE)
+    }
+
+    /// `BF0C { 61 { 50, 87 } }`.
+    fn put_directory_entry(&self, w: &mut Writer<'_>) {
+        w.nested(Tag::new(0xBF0C), |w| {
+            w.nested(Tag::new(0x61), |w| {
+                if let Some(label) = self.label {
+                    w.put(Tag::new(0x50), label);
+                }
+                if let Some(priority) = self.priority {
+                    w.put(Tag::new(0x87), &[priority]);
+                }
+            });
+        });
     }
 }
 

@@ -9,6 +9,7 @@
 //! - [`host`]: the host's end of the secure channel, keys behind a trait, a manager for whole tasks
 //! - one module per command for what both sides read and write: [`initialize_update`], [`get_data`], [`get_status`], [`install`],
 //!   [`store_data`], [`put_key`], [`load`], [`set_status`], [`delete`]
+//! - [`crs`]: the contactless registry service, its commands and answers
 //! - [`scp80`]: secured packets
 //! - [`diversification`]: a card's keys from a master key
 //! - [`life_cycle`], [`privileges`]: states and rights in the registry; [`token`]: signatures of delegated management;
@@ -49,6 +50,7 @@
 pub mod cap;
 pub mod capability;
 pub mod card;
+pub mod crs;
 pub mod delete;
 pub mod dictionary;
 pub mod diversification;

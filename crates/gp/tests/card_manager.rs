@@ -217,6 +217,7 @@ fn install_select_personalise_delete() {
             contactless: Some(ContactlessState::Deactivated),
             label: Some(b"Toy card"),
             priority: Some(3),
+            user_interaction: &[],
         };
         let mut buffer = [0; 64];
         let parameters = parameters.write(&mut buffer).unwrap();

@@ -56,11 +56,15 @@ proptest! {
         label in proptest::option::of(bytes(16)),
         priority in proptest::option::of(any::<u8>()),
     ) {
-        let parameters =
-            Parameters { application: &application, contactless, label: label.as_deref(), priority };
+        let parameters = Parameters {
+            application: &application, contactless, label: label.as_deref(), priority, ..Parameters::default()
+        };
         let mut out = [0; 300];
         let raw = parameters.write(&mut out).unwrap();
-        prop_assert_eq!(Parameters::parse(raw).unwrap(), parameters);
+        let read = Parameters::parse(raw).unwrap();
+        // Label and priority come as discretionary data, which reading tells too.
+        prop_assert_eq!(Parameters { user_interaction: &[], ..read }, parameters);
+        prop_assert_eq!(read.interaction().discretionary.is_some(), label.is_some() || priority.is_some());
     }
 
     #[test]

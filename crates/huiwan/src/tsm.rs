@@ -16,10 +16,12 @@ use core::fmt;
 use heapless::Vec;
 use huiwan_apdu::{Aid, Sw};
 use huiwan_emv::card::ppse;
+use huiwan_gp::crs;
 use huiwan_gp::host::{
     Fault, Grouping, Install, Job, KeyAnswer, KeyRequest, KeyStore, Manager, Outcome, manager,
 };
 use huiwan_gp::install::Parameters;
+use huiwan_gp::life_cycle::ContactlessState;
 use huiwan_gp::privileges::Privileges;
 use huiwan_tlv::At;
 use huiwan_tlv::dgi::{DgiError, Dgis};
@@ -207,6 +209,19 @@ pub const fn payment_environment() -> Install<'static> {
     install(PPSE_MODULE, ppse::NAME, NO_PARAMETERS)
 }
 
+/// Installs the registry service, through which the wearer chooses which cards answer on the antenna. Readers do not find it.
+#[must_use]
+pub const fn registry_service() -> Install<'static> {
+    Install {
+        load_file: crs::LOAD_FILE,
+        module: crs::AID,
+        instance: crs::AID,
+        privileges: Privileges::CONTACTLESS_ACTIVATION,
+        parameters: Parameters { contactless: Some(ContactlessState::Deactivated), ..NO_PARAMETERS },
+        make_selectable: true,
+    }
+}
+
 /// Installs a bank card; `label` (at most 16 bytes) and `priority` are its entry in the payment environment.
 #[must_use]
 pub const fn bank_card(aid: Aid, label: &[u8], priority: u8) -> Install<'_> {
@@ -227,7 +242,7 @@ pub const fn purse_card(aid: Aid, scheme: &[u8]) -> Install<'_> {
 }
 
 const NO_PARAMETERS: Parameters<'static> =
-    Parameters { application: &[], contactless: None, label: None, priority: None };
+    Parameters { application: &[], contactless: None, label: None, priority: None, user_interaction: &[] };
 
 const fn install(module: Aid, instance: Aid, parameters: Parameters<'_>) -> Install<'_> {
     Install {

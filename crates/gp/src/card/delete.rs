@@ -8,6 +8,7 @@ use huiwan_apdu::{Command, Sw};
 use huiwan_card::{Batch, Forward, InstanceId};
 
 use super::content::Signed;
+use super::crs::notify;
 use super::domain::Settings;
 use super::extradite::is_at_or_below;
 use super::keys::{self, KeySet};
@@ -102,6 +103,8 @@ impl CardManager<'_> {
         x.progress.instance = 0;
         let mut buffer = [0; 16];
         let mut also = Batch::new(&mut buffer);
+        // Whom to tell is known while the lists are there; telling is no reason to keep what goes.
+        let notices = notify::of_deletion(x.cx.memory, &deletion).unwrap_or_default();
         let confirmed = self.confirm(x, &mut also);
         let counter =
             match confirmed.and_then(|counter| deletion.finish(x.cx.memory, &also).map(|()| counter)) {
@@ -111,6 +114,7 @@ impl CardManager<'_> {
                     return Err(sw);
                 }
             };
+        notify::deleted(x.cx, &notices);
         let names = Names::parse(command.data()).ok().flatten().ok_or(Sw::UNKNOWN)?;
         let mut told = heapless::Vec::<&[u8], 8>::new();
         names.aids().take(told.capacity()).for_each(|aid| told.push(aid).unwrap_or_default());

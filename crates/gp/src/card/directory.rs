@@ -4,6 +4,7 @@ use huiwan_apdu::Sw;
 use huiwan_card::{Directory, Entry, InstanceId, Interface, Memory};
 
 use super::CardProfile;
+use super::contactless::Contactless;
 use super::registry::{self, View};
 use crate::life_cycle::CardState;
 use crate::privileges::Privileges;
@@ -28,7 +29,7 @@ impl<'a> Registry<'a> {
             module: self.profile.manager,
             domain: InstanceId::ISSUER,
             selectable: true,
-            contactless: true,
+            contactless: Contactless::read(memory)?.antenna,
             label: heapless::Vec::new(),
             priority: None,
         })
@@ -62,9 +63,11 @@ impl Directory for Registry<'_> {
             }
             after = Some(record.instance);
         }
-        self.issuer(memory)
+        let issuer = self.issuer(memory)?;
+        if issuer.is_selectable(interface) { Ok(issuer) } else { Err(Sw::FILE_NOT_FOUND) }
     }
 
+    /// Partial names go by the order of selection, the issuer domain first. [AmdC 3.3]
     fn find(
         &self,
         memory: &mut dyn Memory,
@@ -75,26 +78,33 @@ impl Directory for Registry<'_> {
         let view = View::read(memory)?;
         let issuer = self.issuer(memory)?;
         let mut partial = None;
-        if after.is_none() && issuer.aid.starts_with(name) {
+        if after.is_none() && issuer.aid.starts_with(name) && issuer.is_selectable(interface) {
             if issuer.aid.as_bytes() == name {
                 return Ok(issuer);
             }
             partial = Some(issuer);
         }
-        let mut behind = after;
-        while let Some(record) = registry::next(memory, behind)? {
-            behind = Some(record.instance);
-            if !record.aid.starts_with(name) {
+        let behind = after.filter(|after| *after != InstanceId::ISSUER).map(|after| view.order.rank(after));
+        let (mut best, mut at) = (None, None);
+        while let Some(record) = registry::next(memory, at)? {
+            at = Some(record.instance);
+            let rank = view.order.rank(record.instance);
+            let named = record.aid.starts_with(name);
+            let exact = after.is_none() && record.aid.as_bytes() == name;
+            let earlier = best.as_ref().is_none_or(|(best, _)| rank < *best);
+            if !named || behind.is_some_and(|behind| rank <= behind) || !(exact || earlier) {
                 continue;
             }
             let entry = record.entry(memory, &view)?;
-            if entry.is_selectable(interface) {
-                if after.is_some() || entry.aid.as_bytes() == name {
-                    return Ok(entry);
-                }
-                partial = partial.or(Some(entry));
+            if !entry.is_selectable(interface) {
+                continue;
             }
+            if exact {
+                return Ok(entry);
+            }
+            best = Some((rank, entry));
         }
+        let partial = partial.or(best.map(|(_, entry)| entry));
         // A locked card does not say what it holds. [GPC 9.9]
         let absent =
             if view.card == CardState::CardLocked { Sw::FUNCTION_NOT_SUPPORTED } else { Sw::FILE_NOT_FOUND };

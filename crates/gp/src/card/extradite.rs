@@ -3,13 +3,17 @@
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::{Batch, InstanceId, Memory};
 
+use super::contactless::{self, CHANGE_MAX, INTERACTION_MAX};
 use super::content::Signed;
+use super::crs::notify;
 use super::domain::Settings;
+use super::install::check_contactless;
 use super::load_file::{self, ENTRY_MAX};
 use super::manager::{CardManager, Done, Exchange};
 use super::objects;
 use super::registry::{self, RECORD_MAX, Record};
 use crate::install::{Fields, Parameters, restriction};
+use crate::life_cycle::ContactlessState;
 use crate::privileges::Privileges;
 
 impl CardManager<'_> {
@@ -25,13 +29,13 @@ impl CardManager<'_> {
             return Err(Sw::WRONG_DATA);
         }
         self.authorise(x, command, signed)?;
-        let mut buffer = [0; RECORD_MAX + ENTRY_MAX + 32];
+        let mut buffer = [0; RECORD_MAX + ENTRY_MAX + CHANGE_MAX + 32];
         let mut batch = Batch::new(&mut buffer);
         let from = match registry::by_aid(x.cx.memory, fields.instance)? {
             Some(mut record) => {
                 let from = record.domain;
                 record.domain = self.new_domain(x, fields.load_file, from, Some(&record))?;
-                record.put(&mut batch);
+                contactless::change(x.cx.memory, &mut record, &mut batch)?;
                 from
             }
             None => {
@@ -104,7 +108,7 @@ impl CardManager<'_> {
             return Err(Sw::WRONG_DATA);
         }
         self.authorise(x, command, signed)?;
-        let mut buffer = [0; RECORD_MAX + 64];
+        let mut buffer = [0; RECORD_MAX + INTERACTION_MAX + CHANGE_MAX + 80];
         let mut batch = Batch::new(&mut buffer);
         let mut record =
             registry::by_aid(x.cx.memory, fields.instance)?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
@@ -127,11 +131,21 @@ impl CardManager<'_> {
             record.privileges = privileges;
         }
         let parameters = Parameters::parse(fields.parameters).map_err(|_| Sw::WRONG_DATA)?;
-        if parameters.priority == Some(0xFF) {
-            return Err(Sw::WRONG_DATA);
+        check_contactless(&parameters)?;
+        let before = record.contactless;
+        let (mut held, mut stored) = ([0; INTERACTION_MAX + 2], [0; INTERACTION_MAX]);
+        let old = contactless::interaction(x.cx.memory, record.instance, &mut held)?;
+        let new = parameters.interaction();
+        if let Some(objects) = contactless::merged(&old, &new, &mut stored)? {
+            contactless::put_interaction(record.instance, objects, &mut batch);
         }
-        if let Some(contactless) = parameters.contactless {
-            (record.contactless, record.initial_contactless) = (contactless, contactless);
+        if let Some(wanted) = parameters.contactless {
+            record.initial_contactless = wanted;
+            let restricted = new.restricted.or(old.restricted);
+            // A locked or unselectable one comes to its state later; not activatable stays what the application made it.
+            if record.state.is_selectable() && before != ContactlessState::NonActivatable {
+                record.contactless = contactless::attempt(x.cx.memory, &record, restricted, wanted)?;
+            }
         }
         if let Some(label) = parameters.label {
             record.label = heapless::Vec::from_slice(label).map_err(|_| Sw::WRONG_DATA)?;
@@ -144,9 +158,11 @@ impl CardManager<'_> {
             let settings = Settings::read(x.cx.memory, record.instance)?;
             Settings { restricted: settings.restricted | lost, ..settings }.put(record.instance, &mut batch);
         }
-        record.put(&mut batch);
+        contactless::change(x.cx.memory, &mut record, &mut batch)?;
         let counter = self.confirm(x, &mut batch)?;
         x.cx.commit(&batch)?;
+        notify::listeners_changed(x.cx, &record, old.listeners, &new)?;
+        notify::updated(x.cx, &record, &new, before)?;
         self.receipt(x, counter, &[record.aid.as_bytes()])
     }
 }

@@ -9,12 +9,11 @@ use super::domain::Domain;
 use super::extradite::is_at_or_below;
 use super::load_file;
 use super::manager::{CardManager, Done, Exchange};
-use super::registry::{self, Record};
+use super::registry;
 use crate::get_status::{
     NEXT_BIT, Scope, Search, TAG_4F_AID, TAG_9F70_LIFE_CYCLE, TAG_84_MODULE, TAG_C4_LOAD_FILE,
     TAG_C5_PRIVILEGES, TAG_CC_DOMAIN, TAG_CE_VERSION, TAG_E3_ENTRY, TLV_BIT,
 };
-use crate::life_cycle::ContactlessState;
 use crate::privileges::Privileges;
 
 /// A load file is LOADED as long as it is there. [GPC 5.2]
@@ -127,7 +126,7 @@ impl CardManager<'_> {
             let domain = x.cx.directory.entry(x.cx.memory, record.domain)?.aid;
             let told = Told {
                 aid: record.aid.as_bytes(),
-                state: &state_of(x, &record)?,
+                state: &registry::told_state(x.cx.memory, &record)?,
                 privileges: Some(record.privileges),
                 load_file: Some(record.load_file.as_bytes()),
                 version: None,
@@ -219,18 +218,6 @@ impl CardManager<'_> {
 /// The issuer domain and those with Global Registry see everything; others themselves and what is associated with them.
 fn sees_all(domain: &Domain) -> bool {
     domain.has(Privileges::GLOBAL_REGISTRY)
-}
-
-/// Life cycle and contactless state; what a domain above locks is locked.
-fn state_of(x: &mut Exchange<'_, '_, '_, '_, '_>, record: &Record) -> Result<[u8; 2], Sw> {
-    if !record.state.is_locked() && registry::locked_by_domain(x.cx.memory, record)? {
-        let contactless = match record.contactless {
-            ContactlessState::Activated => ContactlessState::Deactivated,
-            other => other,
-        };
-        return Ok([record.state.locked().byte(), contactless.byte()]);
-    }
-    Ok([record.state.byte(), record.contactless.byte()])
 }
 
 /// Tells one more entry; `false` if it goes over the room of one answer and has to wait for the next.

@@ -6,17 +6,20 @@
 use huiwan_apdu::{Aid, Command, Sw};
 use huiwan_card::{Batch, Forward, InstanceId, Memory};
 
+use super::contactless::{self, CHANGE_MAX, INTERACTION_MAX};
 use super::content::Signed;
+use super::crs::notify;
 use super::load_file::{self, ENTRY_MAX, LoadFile};
 use super::manager::{CardManager, Done, Exchange};
 use super::registry::{self, RECORD_MAX, Record};
 use super::{ModuleEntry, load, objects};
 use crate::capability::Capabilities;
 use crate::install::{
-    COMBINED, COMBINED_FIRST, COMBINED_LAST, DomainParameters, FOR_EXTRADITION, FOR_INSTALL, FOR_LOAD,
-    FOR_MAKE_SELECTABLE, FOR_PERSONALIZATION, FOR_REGISTRY_UPDATE, Fields, Parameters, before_token,
+    Aids, COMBINED, COMBINED_FIRST, COMBINED_LAST, DomainParameters, FOR_EXTRADITION, FOR_INSTALL, FOR_LOAD,
+    FOR_MAKE_SELECTABLE, FOR_PERSONALIZATION, FOR_REGISTRY_UPDATE, Fields, Interaction, Parameters,
+    before_token,
 };
-use crate::life_cycle::ApplicationState;
+use crate::life_cycle::{ApplicationState, ContactlessState};
 use crate::privileges::Privileges;
 use crate::scp03::{self, Options};
 
@@ -136,37 +139,50 @@ impl CardManager<'_> {
         let pending = load::pending(x)?;
         let request = self.checked(x.cx.memory, &fields, pending.as_ref())?;
         let selectable = command.p1() & FOR_MAKE_SELECTABLE != 0;
-        let contactless = request.parameters.contactless.unwrap_or(self.profile.contactless);
+        let initial_contactless = request.parameters.contactless.unwrap_or(self.profile.contactless);
         let label = request.parameters.label.unwrap_or_default();
         let state = match (selectable, request.personalised()?) {
             (false, _) => ApplicationState::INSTALLED,
             (true, false) => ApplicationState::SELECTABLE,
             (true, true) => ApplicationState::PERSONALIZED,
         };
-        let record = Record {
+        let mut record = Record {
             instance,
             locks_associated: false,
             state,
-            contactless,
-            initial_contactless: contactless,
+            contactless: ContactlessState::Deactivated,
+            initial_contactless,
             module: request.module.id,
             domain: x.domain.instance,
             privileges: request.privileges,
             priority: request.parameters.priority,
+            updates: 0,
             aid: request.aid,
             load_file: request.module.load_file,
             module_aid: request.module.module,
             label: heapless::Vec::from_slice(label).map_err(|_| Sw::WRONG_DATA)?,
         };
-        let mut buffer = [0; RECORD_MAX + ENTRY_MAX + 64];
+        let interaction = request.parameters.interaction();
+        if selectable {
+            let memory = &mut *x.cx.memory;
+            record.contactless =
+                contactless::attempt(memory, &record, interaction.restricted, initial_contactless)?;
+        }
+        let mut buffer = [0; RECORD_MAX + ENTRY_MAX + INTERACTION_MAX + CHANGE_MAX + 80];
         let mut batch = Batch::new(&mut buffer);
-        record.put(&mut batch);
+        contactless::change(x.cx.memory, &mut record, &mut batch)?;
+        let mut stored = [0; INTERACTION_MAX];
+        if let Some(objects) = contactless::merged(&Interaction::NONE, &interaction, &mut stored)? {
+            contactless::put_interaction(instance, objects, &mut batch);
+        }
         if let Some(file) = pending {
             self.put_pending(x, &file, &mut batch)?;
         }
         let counter = self.confirm(x, &mut batch)?;
         x.cx.commit(&batch)?;
         load::end(x.progress);
+        notify::listeners_changed(x.cx, &record, Aids::default(), &interaction)?;
+        notify::selectable(x.cx, &record)?;
         self.receipt(x, counter, &[record.load_file.as_bytes(), record.aid.as_bytes()])
     }
 
@@ -183,10 +199,8 @@ impl CardManager<'_> {
             return Err(Sw::WRONG_DATA);
         }
         let parameters = Parameters::parse(fields.parameters).map_err(|_| Sw::WRONG_DATA)?;
-        // FF as a priority would read back as none; the indicator has four bits.
-        if parameters.priority == Some(0xFF) {
-            return Err(Sw::WRONG_DATA);
-        }
+        check_contactless(&parameters)?;
+        contactless::merged(&Interaction::NONE, &parameters.interaction(), &mut [0; INTERACTION_MAX])?;
         Ok(Request {
             module,
             is_domain,
@@ -243,16 +257,21 @@ impl CardManager<'_> {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
         record.state = ApplicationState::SELECTABLE;
+        let mut stored = [0; INTERACTION_MAX + 2];
+        let restricted = contactless::interaction(x.cx.memory, record.instance, &mut stored)?.restricted;
+        record.contactless =
+            contactless::attempt(x.cx.memory, &record, restricted, record.initial_contactless)?;
         // The last form may add privileges, too. [GPC 11.5.2.3.3]
         let added = Privileges::parse(fields.privileges).unwrap_or_default();
         if added != Privileges::NONE && added != record.privileges {
             return Err(Sw::WRONG_DATA);
         }
-        let mut buffer = [0; RECORD_MAX + 32];
+        let mut buffer = [0; RECORD_MAX + CHANGE_MAX + 32];
         let mut batch = Batch::new(&mut buffer);
-        record.put(&mut batch);
+        contactless::change(x.cx.memory, &mut record, &mut batch)?;
         let counter = self.confirm(x, &mut batch)?;
         x.cx.commit(&batch)?;
+        notify::selectable(x.cx, &record)?;
         self.receipt(x, counter, &[record.load_file.as_bytes(), record.aid.as_bytes()])
     }
 }
@@ -275,6 +294,13 @@ impl Request<'_> {
         let parameters = DomainParameters::parse(self.parameters.application).map_err(|_| Sw::WRONG_DATA)?;
         Ok(parameters.personalised)
     }
+}
+
+/// What the entry cannot hold is refused: FF as a priority would read back as none, the indicator has four bits; and only the
+/// application itself makes itself not activatable. [AmdC 3.11.4.2]
+pub(super) fn check_contactless(parameters: &Parameters<'_>) -> Result<(), Sw> {
+    let not_activatable = parameters.contactless == Some(ContactlessState::NonActivatable);
+    if parameters.priority == Some(0xFF) || not_activatable { Err(Sw::WRONG_DATA) } else { Ok(()) }
 }
 
 /// Registry update may have taken the function from the domain.

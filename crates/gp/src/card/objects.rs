@@ -14,12 +14,15 @@
 //! | 0009 | card | confirmation counter, 2 bytes, absent: 0 |
 //! | 000A | card | AID of the issuer domain where it is not the profile's |
 //! | 000B | domain | keys that STORE DATA has brought so far, see [`super::store_keys`] |
+//! | 000C | card | contactless service, see [`super::contactless`] |
+//! | 000D | card | order of selection, see [`super::contactless`] |
 //! | 0100 + instance | card | registry entry, see [`super::registry`] |
 //! | 0200 + key version | domain | key set, see [`super::keys`] |
 //! | 0300 + key version | domain | sequence counter, 3 bytes (SCP02 counts in the low two), absent: 0 |
 //! | 0400 + n | domain | piece n of a data grouping or of a chain of commands not yet complete |
 //! | 0500 + instance | card | registry entry of a load file, see [`super::load_file`] |
 //! | 0600 + n | domain | certificate n: key identifier ‖ key version ‖ `BF21` |
+//! | 0700 + instance | card | user interaction parameters, see [`super::contactless`] |
 //!
 //! A loaded file has an instance number of its own; its pieces are objects of that instance:
 //!
@@ -39,12 +42,16 @@ pub(crate) const DELETION: ObjectId = issuer(0x0008);
 pub(crate) const CONFIRMATION_COUNTER: ObjectId = issuer(0x0009);
 pub(crate) const ISSUER_AID: ObjectId = issuer(0x000A);
 
+pub(crate) const CONTACTLESS: ObjectId = issuer(0x000C);
+pub(crate) const ORDER: ObjectId = issuer(0x000D);
+
 const ENTRY: u16 = 0x0100;
 const KEY_SET: u16 = 0x0200;
 const COUNTER: u16 = 0x0300;
 const PIECE: u16 = 0x0400;
 const LOAD_FILE: u16 = 0x0500;
 const CERTIFICATE: u16 = 0x0600;
+const INTERACTION: u16 = 0x0700;
 
 const fn issuer(id: u16) -> ObjectId {
     ObjectId::new(InstanceId::ISSUER, id)
@@ -163,6 +170,11 @@ pub(crate) const DECIPHERED: u16 = 0x0200;
 /// Block or piece `n` of a load file.
 pub(crate) const fn load_piece(file: InstanceId, base: u16, n: u8) -> ObjectId {
     numbered(file, base, n)
+}
+
+/// User interaction parameters of an instance.
+pub(crate) const fn interaction(instance: InstanceId) -> ObjectId {
+    numbered(InstanceId::ISSUER, INTERACTION, instance.0)
 }
 
 /// Certificate `n` of a domain.

@@ -3,7 +3,7 @@
 //! An entry is one durable object:
 //! ```text
 //! 01 ‖ flags ‖ life cycle ‖ contactless state ‖ initial contactless state ‖ module ‖ domain ‖ privileges (3) ‖ priority or FF
-//!    ‖ LV AID ‖ LV load file AID ‖ LV module AID ‖ LV label
+//!    ‖ update counter (2) ‖ LV AID ‖ LV load file AID ‖ LV module AID ‖ LV label
 //! ```
 //! It comes into being with one commit after the application installed itself, and that commit is the installation: an instance
 //! without an entry is a leftover. Flag bit 2 of a security domain locks everything associated with it.
@@ -14,6 +14,7 @@
 use huiwan_apdu::{Aid, Sw};
 use huiwan_card::{Batch, Entry, InstanceId, Memory, MemoryError, ModuleId, ObjectId};
 
+use super::contactless::{self, Contactless, Order};
 use super::{CardProfile, objects};
 use crate::life_cycle::{ApplicationState, CardState, ContactlessState};
 use crate::privileges::Privileges;
@@ -24,7 +25,7 @@ const LOCKS_ASSOCIATED: u8 = 0x02;
 const DELETED_MAX: usize = 64;
 const NO_PRIORITY: u8 = 0xFF;
 /// Bytes of the largest entry.
-pub(crate) const RECORD_MAX: usize = 11 + 4 * 17;
+pub(crate) const RECORD_MAX: usize = 13 + 4 * 17;
 
 /// One entry, decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub(crate) struct Record {
     pub(crate) domain: InstanceId,
     pub(crate) privileges: Privileges,
     pub(crate) priority: Option<u8>,
+    /// Goes up, and round, with every change of the entry. [AmdC 3.11.2]
+    pub(crate) updates: u16,
     pub(crate) aid: Aid,
     pub(crate) load_file: Aid,
     pub(crate) module_aid: Aid,
@@ -47,8 +50,9 @@ pub(crate) struct Record {
 
 impl Record {
     fn decode(instance: InstanceId, raw: &[u8]) -> Option<Self> {
-        let (&head, mut rest) = raw.split_first_chunk::<11>()?;
-        let [version, flags, state, contactless, initial, module, domain, p1, p2, p3, priority] = head;
+        let (&head, mut rest) = raw.split_first_chunk::<13>()?;
+        let [version, flags, state, contactless, initial, module, domain, p1, p2, p3, priority, u1, u2] =
+            head;
         let mut take = || {
             let (&len, behind) = rest.split_first()?;
             let (value, behind) = behind.split_at_checked(usize::from(len))?;
@@ -65,6 +69,7 @@ impl Record {
             domain: InstanceId(domain),
             privileges: Privileges::from_array([p1, p2, p3]),
             priority: (priority != NO_PRIORITY).then_some(priority),
+            updates: u16::from_be_bytes([u1, u2]),
             aid: Aid::new(take()?).ok()?,
             load_file: Aid::new(take()?).ok()?,
             module_aid: Aid::new(take()?).ok()?,
@@ -76,6 +81,7 @@ impl Record {
     /// Adds this entry to a batch.
     pub(crate) fn put(&self, batch: &mut Batch<'_>) {
         let [p1, p2, p3] = self.privileges.bytes();
+        let [u1, u2] = self.updates.to_be_bytes();
         let head = [
             VERSION,
             if self.locks_associated { LOCKS_ASSOCIATED } else { 0 },
@@ -88,6 +94,8 @@ impl Record {
             p2,
             p3,
             self.priority.unwrap_or(NO_PRIORITY),
+            u1,
+            u2,
         ];
         let lens = [self.aid.as_bytes(), self.load_file.as_bytes(), self.module_aid.as_bytes(), &self.label]
             .map(|field| [u8::try_from(field.len()).unwrap_or_default()]);
@@ -106,14 +114,6 @@ impl Record {
                 &self.label,
             ],
         );
-    }
-
-    /// Makes this entry durable, alone.
-    pub(crate) fn commit(&self, memory: &mut dyn Memory) -> Result<(), Sw> {
-        let mut buffer = [0; RECORD_MAX + 8];
-        let mut batch = Batch::new(&mut buffer);
-        self.put(&mut batch);
-        Ok(memory.commit(&batch)?)
     }
 
     /// Whether it is a security domain.
@@ -138,9 +138,9 @@ impl Record {
             module: self.module,
             domain,
             selectable,
-            contactless: self.contactless == ContactlessState::Activated,
+            contactless: view.antenna && self.contactless == ContactlessState::Activated,
             label: self.label.clone(),
-            priority: self.priority,
+            priority: self.priority.map(|own| view.order.priority(self.instance, own)),
         })
     }
 }
@@ -150,11 +150,19 @@ impl Record {
 pub(crate) struct View {
     pub(crate) card: CardState,
     pub(crate) deletion: Deletion,
+    /// Whether anything answers on the antenna.
+    pub(crate) antenna: bool,
+    pub(crate) order: Order,
 }
 
 impl View {
     pub(crate) fn read(memory: &mut dyn Memory) -> Result<Self, Sw> {
-        Ok(Self { card: Card::read(memory)?.state, deletion: Deletion::read(memory)? })
+        Ok(Self {
+            card: Card::read(memory)?.state,
+            deletion: Deletion::read(memory)?,
+            antenna: Contactless::read(memory)?.antenna,
+            order: Order::read(memory)?,
+        })
     }
 }
 
@@ -210,13 +218,17 @@ impl Deletion {
 
     /// Their objects and entries go, in one commit, with what else the batch holds.
     pub(crate) fn finish(&self, memory: &mut dyn Memory, also: &Batch<'_>) -> Result<(), Sw> {
-        let mut buffer = [0; DELETED_MAX * 18 + 32];
+        let mut buffer = [0; DELETED_MAX * 24 + contactless::CHANGE_MAX + contactless::ORDER_MAX + 32];
         let mut batch = Batch::new(&mut buffer);
+        let mut entries = 0_u16;
         for instance in self.members() {
+            entries = entries.saturating_add(u16::from(memory.len(objects::entry(instance))?.is_some()));
             batch.delete_instance(instance);
             batch.delete(objects::entry(instance));
+            batch.delete(objects::interaction(instance));
             batch.delete(objects::load_file(instance));
         }
+        contactless::forget(memory, self.members(), entries, &mut batch)?;
         batch.delete(objects::DELETION);
         batch.append_batch(also);
         Ok(memory.commit(&batch)?)
@@ -314,6 +326,18 @@ pub(crate) fn locked_by_domain(memory: &mut dyn Memory, record: &Record) -> Resu
     Ok(false)
 }
 
+/// Life cycle and contactless state as they are told; what a domain above locks is locked.
+pub(crate) fn told_state(memory: &mut dyn Memory, record: &Record) -> Result<[u8; 2], Sw> {
+    if !record.state.is_locked() && locked_by_domain(memory, record)? {
+        let contactless = match record.contactless {
+            ContactlessState::Activated => ContactlessState::Deactivated,
+            other => other,
+        };
+        return Ok([record.state.locked().byte(), contactless.byte()]);
+    }
+    Ok([record.state.byte(), record.contactless.byte()])
+}
+
 /// The AID of the issuer domain.
 pub(crate) fn issuer_aid(memory: &mut dyn Memory, profile: &CardProfile) -> Result<Aid, Sw> {
     let mut raw = [0; 16];
@@ -349,5 +373,6 @@ pub(crate) fn forget(memory: &mut dyn Memory, instance: InstanceId) -> Result<()
     let mut batch = Batch::new(&mut buffer);
     batch.delete_instance(instance);
     batch.delete(objects::entry(instance));
+    batch.delete(objects::interaction(instance));
     Ok(memory.commit(&batch)?)
 }

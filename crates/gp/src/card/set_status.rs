@@ -3,6 +3,8 @@
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::Batch;
 
+use super::contactless::{self, INTERACTION_MAX};
+use super::crs::notify;
 use super::manager::{CardManager, Done, Exchange};
 use super::registry::{self, Card, Record};
 use crate::life_cycle::{CardState, ContactlessState};
@@ -81,6 +83,7 @@ fn lock(x: &mut Exchange<'_, '_, '_, '_, '_>, command: &Command<'_>, associated:
     if to_lock == record.state.is_locked() && (!associated || to_lock == record.locks_associated) {
         return Err(Sw::WRONG_DATA);
     }
+    let before = (record.state, record.contactless);
     if to_lock && !record.state.is_locked() {
         record.state = record.state.locked();
         if record.contactless == ContactlessState::Activated {
@@ -88,12 +91,19 @@ fn lock(x: &mut Exchange<'_, '_, '_, '_, '_>, command: &Command<'_>, associated:
         }
     } else if !to_lock {
         record.state = record.state.unlocked();
-        record.contactless = record.initial_contactless;
+        let mut stored = [0; INTERACTION_MAX + 2];
+        let restricted = contactless::interaction(x.cx.memory, record.instance, &mut stored)?.restricted;
+        // What the application made not activatable stays so.
+        if record.contactless != ContactlessState::NonActivatable {
+            let wanted = record.initial_contactless;
+            record.contactless = contactless::attempt(x.cx.memory, &record, restricted, wanted)?;
+        }
     }
     if associated {
         record.locks_associated = to_lock;
     }
-    record.commit(x.cx.memory)?;
+    contactless::commit(x.cx.memory, &mut record)?;
+    notify::locked(x.cx, &record, before)?;
     Ok(Done::OK)
 }
 
