@@ -1,4 +1,4 @@
-//! The wristband's secure element: card manager, payment environment, bank card and transit card on one
+//! The wristband's secure element: card manager, payment environment, bank card, transit card and contactless registry service on one
 //! [`Element`], with the card manager's registry as its directory.
 //!
 //! Every module is code without state, so one list serves any number of elements. A blank element holds the
@@ -27,7 +27,7 @@ use huiwan_card::{Element, Module, ModuleId};
 use huiwan_crypto::International;
 use huiwan_emv::card::ppse::Ppse;
 use huiwan_emv::card::qpboc::{self, Qpboc};
-use huiwan_gp::card::{CardManager, CardProfile, ModuleEntry, Registry, RsaKeys};
+use huiwan_gp::card::{CardManager, CardProfile, Crs, ModuleEntry, Registry, RsaKeys};
 use huiwan_purse::card::Purse;
 use huiwan_purse::profile::Profile;
 
@@ -64,11 +64,12 @@ pub const PAYMENT_MODULE: Aid = Aid::from_array(*b"\xF0HUIWAN\x02");
 pub const PURSE_MODULE: Aid = Aid::from_array(*b"\xF0HUIWAN\x03");
 
 /// What the card manager can install: the modules in the order of [`Modules::list`], and security domains.
-pub const MODULE_ENTRIES: [ModuleEntry; 4] = [
+pub const MODULE_ENTRIES: [ModuleEntry; 5] = [
     ModuleEntry { load_file: LOAD_FILE, module: PPSE_MODULE, id: ModuleId(1) },
     ModuleEntry { load_file: LOAD_FILE, module: PAYMENT_MODULE, id: ModuleId(2) },
     ModuleEntry { load_file: LOAD_FILE, module: PURSE_MODULE, id: ModuleId(3) },
     ModuleEntry::security_domain(ModuleId(0)),
+    ModuleEntry::crs(ModuleId(4)),
 ];
 
 /// The code of a wristband.
@@ -78,6 +79,7 @@ pub struct Modules<'a> {
     ppse: Ppse,
     payment: Qpboc,
     purse: Purse<International>,
+    crs: Crs<'a>,
 }
 
 impl<'a> Modules<'a> {
@@ -89,6 +91,7 @@ impl<'a> Modules<'a> {
             ppse: Ppse,
             payment: Qpboc { profile: payment },
             purse: Purse::new(purse),
+            crs: Crs::new(card),
         }
     }
 
@@ -101,8 +104,8 @@ impl<'a> Modules<'a> {
 
     /// The list an element takes.
     #[must_use]
-    pub const fn list(&self) -> [&dyn Module; 4] {
-        [&self.manager, &self.ppse, &self.payment, &self.purse]
+    pub const fn list(&self) -> [&dyn Module; 5] {
+        [&self.manager, &self.ppse, &self.payment, &self.purse, &self.crs]
     }
 }
 
