@@ -25,9 +25,20 @@ const REPLACING: CardProfile = CardProfile::DEFAULT.with_conflicts(Conflicts::Re
 
 /// Contactless state of each wallet card that GET STATUS finds.
 fn states(card: &mut CrsCard<'_>) -> BTreeMap<u8, Option<ContactlessState>> {
-    let (data, sw) = ask(card, &hex("80F24000074F05F0CA4D000000"));
-    assert_eq!(sw, 0x9000);
-    entries(&data).map(|entry| entry.unwrap()).map(|entry| (entry.aid[5], entry.contactless)).collect()
+    let (mut p2, mut found) = ("00", BTreeMap::new());
+    loop {
+        let (data, sw) = ask(card, &hex(&format!("80F240{p2}074F05F0CA4D000000")));
+        found.extend(
+            entries(&data).map(|entry| entry.unwrap()).map(|entry| (entry.aid[5], entry.contactless)),
+        );
+        match sw {
+            0x6310 => p2 = "01",
+            _ => {
+                assert_eq!(sw, 0x9000);
+                return found;
+            }
+        }
+    }
 }
 
 fn observed(card: &mut CrsCard<'_>, profile: &CardProfile) -> Vec<u8> {
@@ -181,6 +192,28 @@ fn pages_hold_whole_entries() {
         let mut buffer = [0; 40];
         let (data, _) = ask(card, &apdu([0x80, 0xF2, 0x40, 0x00], search.write(&mut buffer).unwrap()));
         assert!(entries(&data).all(|entry| entry.unwrap().aid[5] % 2 == 0));
+    });
+}
+
+#[test]
+fn more_than_one_commit_holds_is_refused_whole() {
+    with_crs(&PROFILE.with_instances(40), |card| {
+        for n in 1..=17 {
+            add(card, n, &Wallet::default());
+        }
+        let (all, before) = ((1..=17).collect::<Vec<u8>>(), updates(card));
+        assert_eq!(ask(card, &set(0x01, 0x01, &all)), (vec![], 0x6A84));
+        assert_eq!(updates(card), before);
+        assert!(states(card).values().all(|state| *state == Some(ContactlessState::Deactivated)));
+        let commits = card.element.memory().commits;
+        assert_eq!(card.sw(&set(0x01, 0x01, &all[..16])), 0x9000);
+        // One for the sixteen, and one for each that keeps what it is told.
+        assert_eq!(card.element.memory().commits, commits + 1 + 16);
+        assert_eq!(updates(card), before + 16);
+        assert_eq!(
+            states(card).values().filter(|state| **state == Some(ContactlessState::Activated)).count(),
+            16
+        );
     });
 }
 
@@ -710,6 +743,66 @@ impl Model {
         };
         found.sort_by_key(rank);
         found
+    }
+}
+
+/// A command to the service: any bytes, or names behind any header.
+fn any_command() -> impl Strategy<Value = Vec<u8>> {
+    let header = (
+        prop::sample::select(vec![0x80_u8, 0x81, 0x84, 0x00]),
+        prop::sample::select(vec![0xF0_u8, 0xF2, 0xCA, 0xE2]),
+    );
+    let p1p2 = (
+        prop::sample::select(vec![0x01_u8, 0x02, 0x04, 0x40, 0x00]),
+        prop::sample::select(vec![0x00_u8, 0x01, 0x02, 0x80, 0x81, 0x82]),
+    );
+    let data = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..30),
+        prop::collection::vec(1_u8..=4, 0..6).prop_map(|numbers| aids(&numbers, &mut [0; 60]).raw().to_vec()),
+        Just(hex("800140")),
+        Just(hex("4F005C0187")),
+    ];
+    (header, p1p2, data).prop_map(|((cla, ins), (p1, p2), data)| apdu([cla, ins, p1, p2], &data))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    /// Whatever is sent, in whatever order and with power cut anywhere: rivals are never active together, everything that changed
+    /// is counted, and the answers are those of the service.
+    #[test]
+    fn any_commands_keep_the_rules(
+        commands in prop::collection::vec((any_command(), prop::option::of((0_usize..3, any::<bool>()))), 1..30), replace in any::<bool>(),
+    ) {
+        let profile = if replace { REPLACING } else { PROFILE };
+        let (mut memory, ()) = rivals(&profile, |_| ());
+        for (command, cut) in commands {
+            let (torn, result) = over(&profile, memory, |card| {
+                prop_assert_eq!(card.sw(&select(AID.as_bytes())), 0x9000);
+                let before = (states(card), updates(card));
+                let held = card.element.memory_mut();
+                held.commits = 0;
+                (held.cut, held.done_before_cut) = cut.map_or((None, false), |(cut, done)| (Some(cut), done));
+                let (data, sw) = ask(card, &command);
+                let known = [0x9000, 0x6310, 0x6320, 0x6581, 0x6982, 0x6985, 0x6A80, 0x6A86, 0x6A88, 0x6D00, 0x6E00, 0x6881, 0x6F00];
+                prop_assert!(known.contains(&sw), "{:04X}", sw);
+                prop_assert!(data.is_empty() || matches!(sw, 0x9000 | 0x6310 | 0x6320));
+                Ok(before)
+            });
+            let before = result?;
+            memory = torn;
+            memory.cut = None;
+            let (checked, result) = over(&profile, memory, |card| {
+                prop_assert_eq!(card.sw(&select(AID.as_bytes())), 0x9000);
+                let after = (states(card), updates(card));
+                prop_assert!(before.0 == after.0 || before.1 != after.1, "a change that nobody counted");
+                let active = |n| after.0.get(&n) == Some(&Some(ON));
+                prop_assert!(!(active(1) && (active(2) || active(3))), "rivals");
+                Ok(())
+            });
+            result?;
+            memory = checked;
+        }
     }
 }
 

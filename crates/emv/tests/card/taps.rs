@@ -54,6 +54,37 @@ fn ppse_lists_active_applications_by_priority() {
 }
 
 #[test]
+fn a_long_wallet_is_listed_from_the_top() {
+    let mut wallet =
+        vec![entry(1, 0, ppse::NAME.as_bytes(), None), entry(40, 1, &[0xA0, 0, 0, 0, 40], Some(0))];
+    wallet.extend((2..=24).rev().map(|n| entry(n, 1, &[0xA0, 0, 0, 0, n], Some(n))));
+    let answer = ppse_answer(wallet);
+    let (data, sw) = answer.split_last_chunk::<2>().unwrap();
+    assert_eq!(*sw, [0x90, 0x00]);
+    assert!(data.len() <= 256 && data.len() > 256 - 32, "{} bytes", data.len());
+    let values = |tag: u32| {
+        huiwan_tlv::walk(data, huiwan_tlv::Rules::EMV)
+            .map(|object| object.unwrap().1)
+            .filter(|object| object.tag() == huiwan_tlv::Tag::new(tag))
+            .map(|object| object.value().to_vec())
+            .collect::<Vec<_>>()
+    };
+    let names = values(0x4F);
+    assert!(names.len() > 5);
+    for (n, (name, priority)) in (2_u8..).zip(names.iter().zip(values(0x87))) {
+        assert_eq!((&name[..], &priority[..]), (&[0xA0, 0, 0, 0, n][..], &[n.min(15)][..]));
+    }
+    // One without a priority stands last.
+    let answer = ppse_answer(vec![
+        entry(1, 0, ppse::NAME.as_bytes(), None),
+        entry(2, 1, &[0xA0, 0, 0, 0, 2], Some(0)),
+        entry(3, 1, &[0xA0, 0, 0, 0, 3], Some(15)),
+    ]);
+    let at = |n| answer.windows(5).position(|five| five == [0xA0, 0, 0, 0, n]).unwrap();
+    assert!(at(3) < at(2));
+}
+
+#[test]
 fn select_answers_the_personalised_template() {
     let mut band = Band::blank();
     assert_eq!(band.send(&[0x80, 0xE6, 0, 0]).1, 0x9000);

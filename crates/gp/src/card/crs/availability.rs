@@ -1,7 +1,8 @@
 //! Which applications change their contactless state with a command, and the one commit in which they do. [AmdC 3.7, 3.11.4.2]
 //!
 //! An application that cannot be selected (locked, not selectable yet) cannot be activated, nor can one that made itself not
-//! activatable; deactivating that one changes nothing. Members of a group follow its head, as far as they can. (from memory: what
+//! activatable; deactivating that one changes nothing. One that only its domain's lock hides still excludes others: with the domain it
+//! comes back. Members of a group follow its head, as far as they can. (from memory: what
 //! the sources say of groups is the data, not the behaviour)
 
 use huiwan_apdu::Sw;
