@@ -46,7 +46,7 @@ fn visit(band: &mut Band<'_>, jobs: &[Job<'_>]) {
         key_version: 0,
         key: KeyRef::direct(0),
         level: Level::All,
-        host_challenge: [7; 8],
+        host_challenge: [7; 8].into(),
     };
     let plan: Vec<Job<'_>> = [Job::Open(open)].into_iter().chain(jobs.iter().copied()).collect();
     let end = tsm::run(&plan, &mut keys, &mut |command, out| {
