@@ -6,7 +6,9 @@ use huiwan_gp::get_status::{self, Search};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let inside = |part: &[u8]| data.as_ptr_range().start <= part.as_ptr() && part.as_ptr_range().end <= data.as_ptr_range().end;
+    let inside = |part: &[u8]| {
+        data.as_ptr_range().start <= part.as_ptr() && part.as_ptr_range().end <= data.as_ptr_range().end
+    };
     let mut read = Vec::new();
     let mut whole = true;
     for entry in get_status::entries(data) {
@@ -15,7 +17,9 @@ fuzz_target!(|data: &[u8]| {
             break;
         };
         assert!(entry.aid.is_empty() || inside(entry.aid));
-        for part in [entry.load_file, entry.version, entry.domain].into_iter().flatten().chain(entry.modules()) {
+        for part in
+            [entry.load_file, entry.version, entry.domain].into_iter().flatten().chain(entry.modules())
+        {
             assert!(inside(part));
         }
         if entry.application_aid().is_some() {

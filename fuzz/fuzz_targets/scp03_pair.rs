@@ -23,7 +23,15 @@ fuzz_target!(|data: &[u8]| {
     let (host_challenge, card_challenge) = (octets(size), octets(flip));
     let mut card = Session::none();
     let answer = card
-        .initialize_update(&keys, 1, [0; 10], options, host_challenge.as_bytes(), card_challenge, Counter::ZERO)
+        .initialize_update(
+            &keys,
+            1,
+            [0; 10],
+            options,
+            host_challenge.as_bytes(),
+            card_challenge,
+            Counter::ZERO,
+        )
         .unwrap();
     let Ok(host) = AwaitCard::new(host_challenge).verify_card(0x80, &answer, &keys, level) else {
         return assert!(!options.allows(level));
@@ -37,9 +45,11 @@ fuzz_target!(|data: &[u8]| {
         let Some((&[ins, p1, p2, lc, le, sw2, out_len], rest)) = data.split_first_chunk::<7>() else {
             return;
         };
-        let (body, rest) = rest.split_at(usize::from(lc).min(rest.len()).min(options.mode().max_command_data(level)));
-        let (answer, rest) =
-            rest.split_at(usize::from(out_len).min(rest.len()).min(options.mode().max_response_data(level)).min(255));
+        let (body, rest) =
+            rest.split_at(usize::from(lc).min(rest.len()).min(options.mode().max_command_data(level)));
+        let (answer, rest) = rest.split_at(
+            usize::from(out_len).min(rest.len()).min(options.mode().max_response_data(level)).min(255),
+        );
         data = rest;
         let mut command = Command::new(0x80, ins, p1, p2).with_data(body);
         if le & 1 != 0 {

@@ -46,12 +46,12 @@ fuzz_target!(|data: &[u8]| {
         let bit = usize::from(flip) * 256 + usize::from(seed);
         let at = bit / 8 % answer.len();
         answer[at] ^= 1 << (bit % 8);
-        let refused = handshake.verify_receipt_with::<Sha256>(&answer, Sw::OK, &public, Some(&host_key), mode);
+        let refused =
+            handshake.verify_receipt_with::<Sha256>(&answer, Sw::OK, &public, Some(&host_key), mode);
         return assert!(refused.is_err());
     }
-    let mut host = handshake
-        .verify_receipt_with::<Sha256>(&answer, Sw::OK, &public, Some(&host_key), mode)
-        .unwrap();
+    let mut host =
+        handshake.verify_receipt_with::<Sha256>(&answer, Sw::OK, &public, Some(&host_key), mode).unwrap();
     for body in rest.chunks(usize::from(size).max(8).min(mode.max_command_data(level))).take(8) {
         let command = Command::new(0x80, 0xE2, seed, flip).with_data(body);
         let (mut wire, mut opened) = ([0; 300], [0; 300]);
