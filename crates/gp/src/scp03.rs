@@ -27,7 +27,7 @@ pub use crate::secure_channel::Level;
 /// The protocol number in an INITIALIZE UPDATE answer and in card recognition data.
 pub const SCP: u8 = 0x03;
 
-/// How long challenges, cryptograms and MACs are. S16 came with Amendment D 1.2; its rows rest on implementations. [GPPro #362, Samsung]
+/// How long challenges, cryptograms and MACs are. S16 came with Amendment D 1.2; its rows rest on implementations. \[GPPro #362, Samsung\]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
     /// 8 bytes.

@@ -62,7 +62,7 @@ pub enum Variant {
 }
 
 impl Variant {
-    /// Identifier of the card's key by habit. [GPC_GUI_010]
+    /// Identifier of the card's key by habit. \[GPC_GUI_010\]
     #[must_use]
     pub const fn key_id(self) -> u8 {
         match self {

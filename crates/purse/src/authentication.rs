@@ -35,7 +35,8 @@ pub fn answer<'o, K: SuiteKey>(key: &K, data: &[u8], out: &'o mut [u8]) -> Resul
     if data.is_empty() {
         return Err(CryptoError);
     }
-    let out = out.get_mut(..data.len().next_multiple_of(key.block_len())).ok_or(CryptoError)?;
+    let whole = data.len().checked_next_multiple_of(key.block_len()).ok_or(CryptoError)?;
+    let out = out.get_mut(..whole).ok_or(CryptoError)?;
     let (body, pad) = out.split_at_mut_checked(data.len()).ok_or(CryptoError)?;
     body.copy_from_slice(data);
     pad.fill(0);

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `0001` | the passbook, as `0002`; on schemes that have one |
 //! | `0002` | the purse ([`PurseData`], 15 bytes): balance 4 ‖ online counter 2 ‖ offline counter 2 ‖ overdraft limit 3 ‖ upper limit of the balance 4. Taken until the first transaction |
-//! | `0003` | the [`Scheme`](crate::scheme::Scheme): profile, and the issuer's settings; optional, and before everything else (6985 later, 6A81 for an unknown profile) |
+//! | `0003` | the [`Scheme`]: profile, and the issuer's settings; optional, and before everything else (6985 later, 6A81 for an unknown profile) |
 //! | `0008` | application version for FCI tag 9F08, 2 bytes; optional |
 //! | `000A` | the PIN, 1 to 6 bytes BCD, F behind an odd last digit; optional |
 //! | `000C` | the authentication code of 建设部, 9 bytes; optional |

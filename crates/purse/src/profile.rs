@@ -213,10 +213,10 @@ pub struct Profile {
     /// Length of file 0015, bytes: 30, on highway cards 43. \[I:W-ETC,ETC1\]
     pub public_info_len: u8,
     /// Short identifier of the log of purchases elsewhere, 0 = none: there a debit is logged too whose terminal number
-    /// begins with other bytes than 2 and 3 of file 0015. [I:TU,HB]
+    /// begins with other bytes than 2 and 3 of file 0015. \[I:TU,HB\]
     pub remote_log_sfi: u8,
     /// Short identifier of the log of loads, 0 = none: there a load is logged too. Phone readers look for loads in
-    /// file 0018, so that has them as well. [I:TU,HB]
+    /// file 0018, so that has them as well. \[I:TU,HB\]
     pub load_log_sfi: u8,
     /// Records of the transaction log (file 0018); at least ten. \[I\]
     pub log_records: u8,

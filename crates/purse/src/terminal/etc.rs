@@ -8,7 +8,7 @@ use crate::transit::public_info;
 
 pub use crate::transit::public_info::{TYPE_ACCOUNT, TYPE_STORED_VALUE};
 
-/// A lane. Where the inner fields lie and which states there are is known from memory only. [M]
+/// A lane. Where the inner fields lie and which states there are is known from memory only. \[M\]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lane {
     /// Road network.
@@ -17,9 +17,9 @@ pub struct Lane {
     pub station: [u8; 2],
     /// Lane.
     pub lane: u8,
-    /// State that an entry writes and an exit expects: 03. [M]
+    /// State that an entry writes and an exit expects: 03. \[M\]
     pub entered: u8,
-    /// State that an exit writes: 04. [M]
+    /// State that an exit writes: 04. \[M\]
     pub left: u8,
     /// Seconds the terminal's clock is ahead of UTC, in which the record counts: 28 800 in China.
     pub ahead: i32,
