@@ -37,12 +37,23 @@ impl Account {
         }
     }
 
+    /// The account this type names; `None` for unload, limit update and the grey lock, which can be on either, and for types
+    /// that are not known. [sheet 3.2]
+    #[must_use]
+    pub const fn named(tti: Tti) -> Option<Self> {
+        match tti {
+            Tti::ED_LOAD | Tti::CASH | Tti::ED_PURCHASE => Some(Self::Ed),
+            Tti::EP_LOAD | Tti::EP_PURCHASE | Tti::CAPP_PURCHASE => Some(Self::Ep),
+            _ => None,
+        }
+    }
+
     /// The account a transaction of this type is on. Unload, limit update and the grey lock do not say so: where the scheme
     /// has both accounts it is the passbook. \[M\]
     #[must_use]
     pub const fn of(profile: &Profile, tti: Tti) -> Self {
-        match tti {
-            Tti::EP_LOAD | Tti::EP_PURCHASE | Tti::CAPP_PURCHASE => Self::Ep,
+        match Self::named(tti) {
+            Some(Self::Ep) => Self::Ep,
             _ if profile.ed => Self::Ed,
             _ => Self::Ep,
         }

@@ -118,7 +118,7 @@ pub enum Step<'o> {
     /// unless it ends in [`Outcome::Uncertain`].
     Persist(Pending),
     /// The card says that it has debited: a gate may open now. MAC2 is not checked yet, so a card without keys comes as far
-    /// as this; who gives away more than a ride waits for [`Outcome::Paid`]. Then go on with `Proceed`.
+    /// as this; who gives away more than a ride waits for [`Outcome::Paid`] with [`Mac2::Verified`]. Then go on with `Proceed`.
     Accepted(Receipt),
     /// The end.
     Done(Outcome),
@@ -222,7 +222,7 @@ pub enum Mac2 {
 pub struct Receipt {
     /// What the TAC covers, and what it does not.
     pub transaction: Transaction,
-    /// TAC; `None` if only the card's log proves the payment (the card has made another transaction since).
+    /// TAC (MAC3 of an unload or grey unlock, which have none); `None` if only the card's log proves the payment (the card has made another transaction since).
     pub tac: Option<[u8; 4]>,
     /// What is known of MAC2.
     pub mac2: Mac2,

@@ -426,6 +426,117 @@ fn a_log_record_of_an_unknown_type_does_not_end_the_search() {
 }
 
 #[test]
+fn a_log_record_of_the_other_account_does_not_end_the_search() {
+    let (mut band, mut sam, mut notes) = (issued(), world::sam(1), Notes::default());
+    let policy = Policy::default();
+    let mut buy = |band: &mut RamBand, amount| {
+        let service = Purchase { amount };
+        let mut tap = Tap::new(DEVICE, &policy, &service, STAMP);
+        let outcome = drive::tap(&mut tap, band, &mut sam, &mut notes).unwrap();
+        band.retap();
+        outcome
+    };
+    assert!(matches!(buy(&mut band, 1), Outcome::Paid(_)));
+    band.tear = Some(Tear { command: 2, how: TearHow::Unanswered });
+    let Outcome::Uncertain(pending) = buy(&mut band, 2) else { panic!() };
+    assert_eq!(pending.transaction.seq_after(), 2);
+    assert!(matches!(buy(&mut band, 3), Outcome::Paid(_)));
+    // Instead of that later purchase: one with the passbook, whose counter is lower; and types that name no account.
+    for tti in ["04", "05", "91", "93"] {
+        let other = format!("0001 000000 00000003 {tti} 300089000340 20261122 150000 9000");
+        let lies = vec![(2, Some(world::by_hand::bytes(&other)))];
+        let mut card = Liar { band, lies, commands: 0, answer: Vec::new() };
+        let mut recovery = Recovery::new(AID_JTT_978_EP, pending);
+        let recovered = drive::recover(&mut recovery, &mut card, &mut world::sam(1)).unwrap();
+        assert!(
+            matches!(recovered, Recovered::Paid(receipt) if receipt.tac.is_none()),
+            "{tti}: {recovered:?}"
+        );
+        band = card.band;
+        band.retap();
+    }
+}
+
+#[test]
+fn the_counter_asked_for_is_the_accounts() {
+    let public_info = [world::public_info().as_bytes(), &[0x90, 0x00][..]].concat();
+    for (tti, init) in [
+        (Tti::ED_PURCHASE, Some("80500101")),
+        (Tti::CAPP_PURCHASE, Some("80500102")),
+        (Tti::ED_LOAD, Some("80500001")),
+        (Tti::UNLOAD, None),
+    ] {
+        let mut pending = torn();
+        pending.transaction.tti = tti;
+        let mut recovery = Recovery::new(AID_JTT_978_EP, pending);
+        let mut out = [0; 160];
+        let mut answer: Vec<u8> = Vec::new();
+        let mut last = String::new();
+        for _ in 0..40 {
+            let input = if answer.is_empty() { Input::Start } else { Input::Response(&answer) };
+            match recovery.step(input, &mut out).unwrap() {
+                RecoveryStep::Send(command) => {
+                    last = world::hex(command);
+                    answer = match (&last[..4], &last[4..6]) {
+                        ("00A4", _) => vec![0x90, 0x00],
+                        ("00B0", _) => public_info.clone(),
+                        ("805A", _) => vec![0x94, 0x06],
+                        ("00B2", "0B") => vec![0x6A, 0x83],
+                        ("00B2", _) => {
+                            world::by_hand::bytes("0001 000000 00000003 91 300089000340 20261122 150000 9000")
+                        }
+                        _ => vec![0x69, 0x82],
+                    };
+                }
+                RecoveryStep::Done(recovered) => {
+                    assert_eq!(recovered, Recovered::Unknown(None));
+                    break;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(&last[..8], init.unwrap_or("00B20BC4"), "{tti}");
+    }
+}
+
+/// A purchase whose answer did not come.
+fn torn() -> Pending {
+    let (mut band, mut sam, mut notes) = (issued(), world::sam(1), Notes::default());
+    band.tear = Some(Tear { command: 2, how: TearHow::Unanswered });
+    let policy = Policy::default();
+    let mut tap = Tap::new(DEVICE, &policy, &Purchase { amount: 2 }, STAMP);
+    let outcome = drive::tap(&mut tap, &mut band, &mut sam, &mut notes).unwrap();
+    let Outcome::Uncertain(pending) = outcome else { panic!("{outcome:?}") };
+    pending
+}
+
+#[test]
+fn the_proof_of_an_unload_is_its_mac3() {
+    let mut pending = torn();
+    pending.transaction.tti = Tti::UNLOAD;
+    let transaction = pending.transaction;
+    let log = [
+        &transaction.seq_after().to_be_bytes()[..],
+        &[0; 3],
+        &transaction.amount.to_be_bytes(),
+        &[transaction.tti.0],
+        &transaction.terminal,
+        &transaction.stamp.to_bytes(),
+        &[0x90, 0x00],
+    ]
+    .concat();
+    let lies = [world::by_hand::bytes("01020304 00000000 9000"), log];
+    let lies = lies.into_iter().enumerate().map(|(n, lie)| (n + 1, Some(lie))).collect();
+    let mut card = Liar { band: issued(), lies, commands: 0, answer: Vec::new() };
+    let recovered =
+        drive::recover(&mut Recovery::new(AID_JTT_978_EP, pending), &mut card, &mut world::sam(1)).unwrap();
+    assert!(
+        matches!(recovered, Recovered::Paid(receipt) if receipt.tac == Some([1, 2, 3, 4])),
+        "{recovered:?}"
+    );
+}
+
+#[test]
 fn misuse_leaves_the_engine_as_it_was() {
     let policy = Policy::default();
     let service = Purchase { amount: 1 };

@@ -2,7 +2,7 @@
 //!
 //! The same card is selected again and asked for the proof of the transaction (GET TRANSACTION PROVE). The log decides
 //! whose it is: if the debit did not happen, the next purchase anywhere takes the same counter, and the card proves that
-//! one. If the card holds the proof of another counter (9406), the newest log record of that kind tells whether the
+//! one. If the card holds the proof of another counter (9406), the newest log record of that account's counter tells whether the
 //! transaction can have happened, and a record with its counter whether it was this one. [sheet 3.4]
 //!
 //! Three commands if nothing happened since (SELECT, PROVE, one log record), one more for each later transaction. If a full
@@ -12,6 +12,7 @@ use huiwan_apdu::Sw;
 
 use super::select::{self, Stopped};
 use super::{Fault, Input, Mac2, Misuse, Outcome, Pending, Receipt, Refusal, Stage, answer, ok, write};
+use crate::account::Account;
 use crate::command::{self, Init, LoadInit, Proof, PurchaseInit};
 use crate::psam::{CreditForPurchase, SamRequest};
 use crate::status;
@@ -169,7 +170,9 @@ impl Recovery {
     /// The transaction is in the log.
     fn on_found<'o>(&mut self, proof: Option<Proof>) -> RecoveryStep<'o> {
         let transaction = self.pending.transaction;
-        let receipt = Receipt { transaction, tac: proof.map(|proof| proof.tac), mac2: Mac2::NotChecked };
+        // An unload has MAC3 and no TAC, a load the other way round. [sheet 3.4]
+        let tac = proof.map(|Proof { mac, tac }| if transaction.has_mac3() { mac } else { tac });
+        let receipt = Receipt { transaction, tac, mac2: Mac2::NotChecked };
         let Some(Proof { mac: mac2, .. }) = proof else { return self.done(Recovered::Paid(receipt)) };
         if !transaction.tti.is_offline() {
             // A load has no MAC2 to the terminal; the host checks the TAC.
@@ -217,15 +220,6 @@ impl Recovery {
         let Ok(record) = record else {
             return Ok(self.done(Recovered::Unknown(Some(Fault::Malformed { during }))));
         };
-        // Which counter numbers a type that is not known is not known either.
-        let same_counter =
-            record.tti().name().is_some() && record.tti().is_offline() == transaction.tti.is_offline();
-        if !same_counter || record.seq() > transaction.seq_after() {
-            return match number.checked_add(1) {
-                Some(next) => self.read_log(next, proof, out),
-                None => Ok(self.done(Recovered::Unknown(None))),
-            };
-        }
         let this_one = record.seq() == transaction.seq_after()
             && record.tti() == transaction.tti
             && record.amount() == transaction.amount
@@ -233,6 +227,18 @@ impl Recovery {
             && record.stamp() == transaction.stamp;
         if this_one {
             return Ok(self.on_found(proof));
+        }
+        // Each account has counters of its own and both write this log. Which counter numbers a type that names no account,
+        // or is not known, the record does not tell.
+        let account = Account::named(record.tti());
+        let same_counter = account.is_some()
+            && account == Account::named(transaction.tti)
+            && record.tti().is_offline() == transaction.tti.is_offline();
+        if !same_counter || record.seq() > transaction.seq_after() {
+            return match number.checked_add(1) {
+                Some(next) => self.read_log(next, proof, out),
+                None => Ok(self.done(Recovered::Unknown(None))),
+            };
         }
         if record.seq() < transaction.seq_after() {
             return Ok(self.not_in_log(proof));
@@ -247,9 +253,12 @@ impl Recovery {
         self.done(if proof.is_some() { Recovered::Unknown(None) } else { Recovered::NotPaid })
     }
 
-    /// Initialises a transaction of nothing, which changes nothing, to see the counter.
+    /// Initialises a transaction of nothing, which changes nothing, to see the account's counter.
     fn read_counter<'o>(&mut self, out: &'o mut [u8]) -> Result<RecoveryStep<'o>, Misuse> {
         let transaction = &self.pending.transaction;
+        let Some(account) = Account::named(transaction.tti) else {
+            return Ok(self.done(Recovered::Unknown(None)));
+        };
         let (header, len) = if transaction.tti.is_offline() {
             (command::INITIALIZE_FOR_PURCHASE, PurchaseInit::LEN)
         } else {
@@ -257,7 +266,7 @@ impl Recovery {
         };
         let init = Init { key_index: self.key_index, amount: 0, terminal: transaction.terminal }.to_bytes();
         let len = u8::try_from(len).unwrap_or_default();
-        let command = header.command(0, command::EP).with_data(&init).with_ne(command::expected(len));
+        let command = header.command(0, account.p2()).with_data(&init).with_ne(command::expected(len));
         let apdu = write(&command, out)?;
         self.state = State::Counter;
         Ok(RecoveryStep::Send(apdu))
