@@ -24,8 +24,8 @@ use huiwan_purse::online::{OnlineApproval, OnlineInit, OnlineRequest};
 use huiwan_purse::personalisation::{KeyData, Personalisation};
 use huiwan_purse::profile::Profile;
 use huiwan_purse::psam::{Sam, SoftSam};
-use huiwan_purse::terminal::online::{Errand, Online, OnlineOutcome, Pin};
-use huiwan_purse::terminal::{Fault, Pending, drive};
+use huiwan_purse::terminal::online::{Errand, Online, OnlineOutcome, OnlineStep, Pin};
+use huiwan_purse::terminal::{COMMAND_LEN, Fault, Input as TerminalInput, Misuse, Pending, drive};
 use huiwan_purse::transaction::Transaction;
 use huiwan_purse::tti::Tti;
 use proptest::prelude::*;
@@ -404,8 +404,10 @@ fn one_counter_gets_one_approval() {
         request(7, 5000, 2000, TERMINAL, [1, 2, 3, 4]),
         request(7, 5000, 1000, TERMINAL, [5, 6, 7, 8]),
         request(7, 5000, 1000, [9; 6], [1, 2, 3, 4]),
+        OnlineRequest { tti: Tti::ED_LOAD, account: Account::Ed, ..asked },
     ] {
         assert_eq!(other.slot(), asked.slot());
+        assert!(session.holds(&other));
         assert_eq!(session.step(Input::Request(other, later)), occupied);
     }
     assert_ne!(request(8, 5000, 1000, TERMINAL, [1, 2, 3, 4]).slot(), asked.slot());
@@ -414,6 +416,53 @@ fn one_counter_gets_one_approval() {
     let done = Step::Done(Outcome::Completed(asked.transaction(STAMP)));
     assert_eq!(answered(&mut session, &mut keys, Input::Reinit(again)), done);
     assert_eq!(session.step(Input::Request(asked, later)), Ok(done));
+    // A completed session goes on holding its counter against its own account; a reversed one does not.
+    let session = restored(&session);
+    let other = request(7, 5000, 2000, TERMINAL, [5, 6, 7, 8]);
+    assert!(session.holds(&asked) && session.holds(&other));
+    assert_eq!({ session }.step(Input::Request(other, later)), Ok(done));
+    assert!(!session.holds(&again));
+    let passbook = OnlineRequest { tti: Tti::ED_LOAD, account: Account::Ed, ..other };
+    assert!(!session.holds(&passbook), "it may stand at that counter later");
+    let (open, _) = open();
+    let mut reversed = open.with_policy(Policy { terminals_word: true, ..Policy::default() });
+    let _ = reversed.step(Input::NotCompleted).unwrap();
+    assert!(open.holds(&passbook) && !reversed.holds(&asked) && !OnlineSession::new().holds(&asked));
+}
+
+/// An unload's MACs do not name the account: shown as the other's, it is the same initialisation.
+#[test]
+fn an_unload_is_approved_for_one_account_only() {
+    let mut session = OnlineSession::new();
+    let asked = unload(7, 5000, TERMINAL, [1, 2, 3, 4]);
+    let mut keys = bank();
+    let step = answered(&mut session, &mut keys, Input::Request(asked, STAMP));
+    let Step::Approved(OnlineApproval { mac2, .. }) = step else { panic!("{step:?}") };
+    let twin = OnlineRequest { account: Account::Ed, ..asked };
+    assert_eq!(keys.approve(&twin, STAMP), Ok(mac2), "it could be approved");
+    assert!(twin.slot() == asked.slot() && session.holds(&twin));
+    let transaction = asked.transaction(STAMP);
+    let occupied = Step::Done(Outcome::Occupied(transaction));
+    assert_eq!(session.step(Input::Request(twin, STAMP)), Ok(occupied));
+    // Nor does a later unload, which may be the other account's, prove that the counter has moved; a load does.
+    let later = unload(8, 4000, TERMINAL, [9; 4]);
+    let doubtful = Step::Done(Outcome::Doubtful(transaction));
+    assert_eq!(answered(&mut session, &mut keys, Input::Reinit(later)), doubtful);
+    let load = request(8, 4000, 0, TERMINAL, [9; 4]);
+    let done = Step::Done(Outcome::Completed(transaction));
+    assert_eq!(answered(&mut session, &mut keys, Input::Reinit(load)), done);
+    assert!(session.holds(&twin), "completed, the same initialisation is not another transaction");
+}
+
+/// An unload of 10 yuan, as [`request`].
+fn unload(online_seq: u16, balance: u32, terminal: [u8; 6], random: [u8; 4]) -> OnlineRequest {
+    let load = request(online_seq, balance, 1000, terminal, random);
+    let keys = card_keys::<Suite, 7>(&PROFILE, masters(), &CARD).unwrap();
+    let key = keys.iter().find(|key| key.kind == KeyKind::Unload).unwrap().value.expose();
+    let session = oracle::load_session(key, &random, &online_seq.to_be_bytes());
+    let covered = [&balance.to_be_bytes()[..], &1000_u32.to_be_bytes(), &[3], &terminal].concat();
+    let mac1 = oracle::mac(&session, &covered).try_into().unwrap();
+    OnlineRequest { tti: Tti::UNLOAD, init: OnlineInit { mac1, ..load.init }, ..load }
 }
 
 #[test]
@@ -440,6 +489,26 @@ fn impossible_requests_are_declined_without_a_key() {
         assert_eq!(bank().approve(&wrong, STAMP), Err(KeyRefused::Impossible));
         assert_eq!(session.to_bytes(), None);
     }
+}
+
+#[test]
+fn a_settlement_that_finds_no_lock_survives_a_small_buffer() {
+    let request = OnlineRequest { tti: Tti::GREY_UNLOCK, ..request(7, 5000, 1000, TERMINAL, [1, 2, 3, 4]) };
+    let pending = Pending { transaction: request.transaction(STAMP) };
+    let mut engine = Online::settle(DEVICE, Account::Ep, pending, CHALLENGE);
+    let (mut out, mut small) = ([0; COMMAND_LEN], [0; 4]);
+    let public_info = [world::public_info().as_bytes(), &[0x90, 0x00][..]].concat();
+    let mut sent = Vec::new();
+    let mut input = TerminalInput::Start;
+    for answer in [&[0x90, 0x00][..], &public_info, &[0x94, 0x06], &[0x69, 0x85], &[0x69, 0x82]] {
+        let refused = engine.step(input, &mut small);
+        assert!(matches!(refused, Err(Misuse::BufferTooSmall { .. })), "{refused:?}");
+        let Ok(OnlineStep::Send(command)) = engine.step(input, &mut out) else { panic!("{sent:?}") };
+        sent.push(world::hex(command)[..8].to_owned());
+        input = TerminalInput::Response(answer);
+    }
+    // GREY UNLOCK is not possible, so the card is not locked: the load tells the counter.
+    assert_eq!(sent, ["00A40400", "00B09500", "805A0095", "E07A0902", "80500002"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@
 //! A terminal that says "the card did not do it" may err or lie, so its word reverses nothing unless
 //! [`Policy::terminals_word`] says so. What counts is the card's:
 //! - **A late proof** ([`Input::Confirm`]): the TAC or MAC3 that GET TRANSACTION PROVE gives again.
-//! - **The next initialisation** ([`Input::Reinit`]), any of the same account: its MAC1 covers the balance under a key that
+//! - **The next initialisation** ([`Input::Reinit`]), that of a load of the same account at best: its MAC1 covers the balance under a key that
 //!   depends on the online counter, which moves with the transaction, in one commit. One higher, and the balance no more
 //!   than it would be: it was completed. Not moved: it was not, and cannot be any more, since the card forgets a session
 //!   when it is initialised again.
@@ -25,11 +25,18 @@
 //!
 //! # One approval for each counter
 //! MAC2 is bound to the card's random number, so of two initialisations with one counter the card completes at most one;
-//! two approvals would book one movement twice. Whoever keeps sessions looks for open ones by [`OnlineRequest::slot`]
-//! before it starts another (a unique index does it also for requests that come at once):
-//! - the same request again, byte for byte, goes to the same session and gets the same MAC2;
+//! two approvals would book one movement twice. Whoever keeps sessions looks for those with the [`OnlineRequest::slot`] of a
+//! request before it starts another. An open session holds its slot (a unique index over the open ones does it also for
+//! requests that come at once), a completed one goes on holding it against what [`OnlineSession::holds`] says; it is free
+//! again only after [`Outcome::Declined`] or [`Outcome::Reversed`]:
+//! - the same request again, byte for byte, goes to the same session and gets the same MAC2, or that it is completed;
 //! - any other with that counter goes there too and gets [`Outcome::Occupied`]: challenge, settle, then begin anew;
 //! - one with the next counter is an [`Input::Reinit`] of the open session first.
+//!
+//! The slot does not name the account, because no MAC of an unload, limit update or grey unlock does: one initialisation,
+//! shown once for each account, would be approved twice. So an open transaction keeps the other account waiting if it
+//! happens to stand at the same counter. For the same reason such an initialisation never proves that the counter moved;
+//! that takes the initialisation of a load, whose type names the account.
 
 use super::{KeyRefused, LoadKeys};
 use crate::account::Account;
@@ -167,13 +174,11 @@ pub struct Policy {
     pub unchallenged: bool,
 }
 
-/// What at most one open session may have: the card's account and its online counter.
+/// What at most one open session may have: the card and an online counter, of whichever account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot {
     /// The card.
     pub card: CardId,
-    /// The account.
-    pub account: Account,
     /// The online counter before the transaction.
     pub online_seq: u16,
 }
@@ -182,7 +187,7 @@ impl OnlineRequest {
     /// What at most one open session may have.
     #[must_use]
     pub const fn slot(&self) -> Slot {
-        Slot { card: self.card, account: self.account, online_seq: self.init.online_seq }
+        Slot { card: self.card, online_seq: self.init.online_seq }
     }
 }
 
@@ -253,6 +258,19 @@ impl OnlineSession {
             | State::Judging(approved, _)
             | State::Completed(approved)
             | State::Reversed(approved) => Some(&approved.request),
+        }
+    }
+
+    /// Whether a request belongs to this session, and must not start another: it has the slot of an open one, or that of a
+    /// completed one and its account or its very initialisation. (The other account may come to the same counter later.)
+    #[must_use]
+    pub fn holds(&self, request: &OnlineRequest) -> bool {
+        let Some(own) = self.request() else { return false };
+        let same_slot = own.slot() == request.slot();
+        match self.state {
+            State::Reversed(_) => false,
+            State::Completed(_) => same_slot && (own.account == request.account || own.init == request.init),
+            _ => same_slot,
         }
     }
 
@@ -417,7 +435,7 @@ impl Approved {
     }
 
     /// Whether an initialisation can say anything: another one of the same account. The type of a load says which account
-    /// it is, under MAC1; of the other types only the transaction's own counts.
+    /// it is, under MAC1; of the other types only the transaction's own counts, and the account is the terminal's word.
     fn concerns(&self, later: &OnlineRequest) -> bool {
         let own = &self.request;
         let same_account = match later.tti {
@@ -440,6 +458,10 @@ impl Approved {
                 false => self.doubtful(),
             }
         } else if Some(init.online_seq) == transaction.seq.checked_add(1) {
+            // Of the other account it would tell nothing.
+            if Account::named(later.tti).is_none() {
+                return self.doubtful();
+            }
             let possible = transaction.balance_after().is_some_and(|after| init.balance <= after);
             if possible { self.completed() } else { self.disputed() }
         } else {

@@ -343,8 +343,12 @@ impl Online {
             }
             // Not locked any more: then it can be initialised for a load.
             Ok((_, Sw::CONDITIONS_NOT_SATISFIED)) if self.settle.is_some() && tti == Tti::GREY_UNLOCK => {
-                self.errand = Errand::load(account, 0);
-                return self.initialize(card, pin_given, out);
+                let before = core::mem::replace(&mut self.errand, Errand::load(account, 0));
+                let step = self.initialize(card, pin_given, out);
+                if step.is_err() {
+                    self.errand = before;
+                }
+                return step;
             }
             _ => ok(raw, during)
                 .and_then(|data| OnlineInit::parse(tti, data).map_err(|_| Fault::Malformed { during })),
