@@ -373,6 +373,36 @@ fn wrong_macs_lock_the_purchase_key_where_the_profile_says_so() {
 }
 
 #[test]
+fn a_mac2_of_another_transaction_is_not_sent() {
+    let mut profile = everything();
+    profile.sam.mac_error_limit = 1;
+    let mut linked = linked(profile, 1);
+    let (mut soft, request) = (soft(&profile, 1), CreditForPurchase { terminal_seq: 1, mac2: [0; 4] });
+    for sam in [&mut soft as &mut dyn Sam, &mut linked] {
+        assert_eq!(sam.credit_for_purchase(&request), Err(SamRefused::STATE), "before any");
+        assert_eq!(sam.init_for_purchase(&PURCHASE).unwrap().terminal_seq, 1);
+        assert_eq!(sam.init_for_purchase(&PURCHASE).unwrap().terminal_seq, 2);
+    }
+    linked.link_mut().trace.clear();
+    let right = CreditForPurchase { terminal_seq: 2, mac2: right_mac2(&profile, 2) };
+    for sam in [&mut soft as &mut dyn Sam, &mut linked] {
+        assert_eq!(sam.credit_for_purchase(&request), Err(SamRefused::STATE));
+    }
+    assert!(linked.link_mut().trace.is_empty());
+    for sam in [&mut soft as &mut dyn Sam, &mut linked] {
+        assert_eq!(sam.credit_for_purchase(&right), Ok(()), "the only try is left");
+        assert_eq!(sam.credit_for_purchase(&right), Err(SamRefused::STATE), "once");
+    }
+    let terminal_seq = linked.init_for_grey_lock(&lock_request()).unwrap().terminal_seq;
+    linked.link_mut().trace.clear();
+    let foreign = CertifyGreyLock { terminal_seq: terminal_seq - 1, mac2: [0; 4] };
+    assert_eq!(linked.certify_grey_lock(&foreign), Err(SamRefused::STATE));
+    assert!(linked.link_mut().trace.is_empty());
+    let wrong = CertifyGreyLock { terminal_seq, ..foreign };
+    assert_eq!(linked.certify_grey_lock(&wrong), Err(SamRefused::MAC_INVALID));
+}
+
+#[test]
 fn the_number_may_count_at_the_credit() {
     let mut profile = everything();
     profile.sam.count = SamCount::AtCredit;

@@ -37,6 +37,10 @@ enum Stage {
 /// answer to each; what the transport makes of a command (61xx, 6Cxx) is [`Exchange`]'s business. [`LinkedSam`] is the
 /// blocking form.
 ///
+/// 80 72 and E0 42 do not name the transaction: the PSAM checks MAC2 of its last 80 70 or E0 40, and counts a foreign one as
+/// an error. Whoever asks a PSAM that others have asked meanwhile (a recovery after the next tap) compares `terminal_seq`
+/// with the number the PSAM answered last, and takes [`SamRefused::STATE`] for the answer if they differ; `LinkedSam` does.
+///
 /// ```
 /// use huiwan_apdu::Response;
 /// use huiwan_purse::keys::CardId;
@@ -217,6 +221,8 @@ pub struct LinkedSam<L> {
     terminal: TerminalNo,
     info: Option<SamInfo>,
     key_file: KeyFile,
+    /// The number of the transaction the PSAM has under way.
+    under_way: Option<u32>,
 }
 
 impl<L: Transport> LinkedSam<L> {
@@ -244,7 +250,7 @@ impl<L: Transport> LinkedSam<L> {
             }
         }
         let key_file = KeyFile::parse(&read(&mut link, 0x17)?);
-        Ok(Self { link, profile: *profile, terminal, info, key_file })
+        Ok(Self { link, profile: *profile, terminal, info, key_file, under_way: None })
     }
 
     /// File 0017.
@@ -325,25 +331,33 @@ impl<L: Transport> Sam for LinkedSam<L> {
     }
 
     fn init_for_purchase(&mut self, request: &InitForPurchase) -> Result<SamPurchase, SamRefused> {
+        self.under_way = None;
         match self.ask(SamRequest::InitForPurchase(*request))? {
-            SamAnswer::Purchase(answer) => Ok(answer),
+            SamAnswer::Purchase(answer) => {
+                self.under_way = Some(answer.terminal_seq);
+                Ok(answer)
+            }
             _ => Err(FAULT),
         }
     }
 
     fn credit_for_purchase(&mut self, request: &CreditForPurchase) -> Result<(), SamRefused> {
-        self.ask(SamRequest::CreditForPurchase(*request)).map(|_| ())
+        self.check_mac2(request.terminal_seq, SamRequest::CreditForPurchase(*request))
     }
 
     fn init_for_grey_lock(&mut self, request: &InitForGreyLock) -> Result<SamGreyLock, SamRefused> {
+        self.under_way = None;
         match self.ask(SamRequest::InitForGreyLock(*request))? {
-            SamAnswer::GreyLock(answer) => Ok(answer),
+            SamAnswer::GreyLock(answer) => {
+                self.under_way = Some(answer.terminal_seq);
+                Ok(answer)
+            }
             _ => Err(FAULT),
         }
     }
 
     fn certify_grey_lock(&mut self, request: &CertifyGreyLock) -> Result<(), SamRefused> {
-        self.ask(SamRequest::CertifyGreyLock(*request)).map(|_| ())
+        self.check_mac2(request.terminal_seq, SamRequest::CertifyGreyLock(*request))
     }
 
     fn calculate_gmac(&mut self, request: &CalculateGmac) -> Result<Mac, SamRefused> {
@@ -364,6 +378,16 @@ impl<L: Transport> Sam for LinkedSam<L> {
 }
 
 impl<L: Transport> LinkedSam<L> {
+    /// 80 72 and E0 42, for the transaction under way alone.
+    fn check_mac2(&mut self, terminal_seq: u32, request: SamRequest) -> Result<(), SamRefused> {
+        if self.under_way != Some(terminal_seq) {
+            return Err(SamRefused::STATE);
+        }
+        self.ask(request)?;
+        self.under_way = None;
+        Ok(())
+    }
+
     fn mac(&mut self, request: SamRequest) -> Result<Mac, SamRefused> {
         match self.ask(request)? {
             SamAnswer::Mac(mac) => Ok(mac),
