@@ -55,7 +55,10 @@ pub fn settle(day: &mut Day) -> Night {
     settlement::verify(&mut day.bank.keys, &records, &mut right);
     let verifying = started.elapsed();
     let (mut order, mut twice) = (vec![0; records.len()], right.clone());
-    assert!(settlement::duplicates(&records, &mut order, &mut twice), "the work space is large enough");
+    assert!(
+        settlement::duplicates(&records, &right, &mut order, &mut twice),
+        "the work space is large enough"
+    );
 
     let forged = forged.len() / Record::LEN;
     let mut night = Night { records: records.len(), forged, verifying, ..Night::default() };

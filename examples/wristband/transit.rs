@@ -303,7 +303,7 @@ impl Transit {
         let right = (0..records.len()).all(|n| settlement::verdict(&verdicts, n));
         let mut order = vec![0; records.len()];
         let mut twice = verdicts.clone();
-        let counted = settlement::duplicates(&records, &mut order, &mut twice);
+        let counted = settlement::duplicates(&records, &verdicts, &mut order, &mut twice);
         let once = counted && twice.iter().all(|byte| *byte == 0);
         let total: u64 = records.iter().map(|record| u64::from(record.transaction.amount)).sum();
         world.narrator.check(

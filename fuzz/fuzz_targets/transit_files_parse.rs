@@ -5,7 +5,7 @@
 
 use huiwan_purse::host::online::OnlineSession;
 use huiwan_purse::host::settlement::findings::{Finding, by_card, by_terminal};
-use huiwan_purse::host::settlement::{Record, Records, verdict_len};
+use huiwan_purse::host::settlement::{Record, Records, duplicates, verdict, verdict_len};
 use huiwan_purse::profile::Profile;
 use huiwan_purse::terminal::Pending;
 use huiwan_purse::transit::{bus, holder, log, management, process, public_info, rail};
@@ -58,6 +58,17 @@ fuzz_target!(|input: &[u8]| {
     assert!(ended || at == input.len());
 
     let (right, mut order) = (vec![0xFF; verdict_len(records.len())], vec![0; records.len()]);
+    let mut twice = right.clone();
+    assert!(duplicates(&records, &right, &mut order, &mut twice));
+    for (n, record) in records.iter().enumerate().filter(|(n, _)| verdict(&twice, *n)) {
+        let number = |record: &Record| (record.transaction.terminal, record.transaction.terminal_seq);
+        let counter = |record: &Record| (record.transaction.card, record.transaction.seq);
+        let same = |first: &Record| match record.transaction.tti.is_offline() {
+            true => number(first) == number(record),
+            false => counter(first) == counter(record) && first.transaction.tti == record.transaction.tti,
+        };
+        assert!(records[..n].iter().any(same));
+    }
     let mut findings: Vec<Finding> = Vec::new();
     for profile in Profile::ALL {
         findings.extend(by_card(profile, &records, &right, &mut order).unwrap());

@@ -166,6 +166,10 @@ fn model(profile: &Profile, records: &[Record], right: &[u8]) -> (Vec<Finding>, 
                 .or_default()
                 .push((u64::from(transaction.terminal_seq) * 2, n));
         }
+        // What names neither of two accounts is in no sequence of a card.
+        if profile.ed && !matches!(transaction.tti.0, 1 | 2 | 4 | 5 | 6 | 9) {
+            continue;
+        }
         let counter = u64::from(transaction.seq) * 2 + u64::from(transaction.tti == Tti::DEBIT_FOR_UNLOCK);
         let account = accounts.entry((transaction.card, Account::of(profile, transaction.tti))).or_default();
         account[usize::from(offline)].push((counter, n));
@@ -274,6 +278,31 @@ proptest! {
         prop_assert_eq!(cards, model_cards);
         prop_assert_eq!(terminals, model_terminals);
     }
+}
+
+#[test]
+fn what_names_no_account_is_in_no_sequence_of_two() {
+    // A purse's day, and an unload and a grey lock that are its passbook's.
+    let pay = |amount| (0, Act::Pay { terminal: 1, amount });
+    let (load, fuel) = ((0, Act::Load { amount: 500 }), (0, Act::Fuel { terminal: 2, amount: 50 }));
+    let purse = [load, pay(100), load, pay(200), pay(300)];
+    let mut records = day(&purse);
+    let mut passbook = day(&[(0, Act::Unload { amount: 70 }), fuel, fuel]);
+    for tti in [Tti::UNLOAD, Tti::GREY_LOCK, Tti::DEBIT_FOR_UNLOCK] {
+        assert!(passbook.iter().any(|record| record.transaction.tti == tti));
+    }
+    records.append(&mut passbook);
+    assert_eq!(ours(&Profile::FUEL, &records, &all(&records)), (vec![], vec![]));
+    // Were there one account, they would contradict each other.
+    let (cards, _) = ours(&Profile::CJT_304, &records, &all(&records));
+    assert!(cards.iter().any(|finding| matches!(finding, Finding::Replayed { .. })), "{cards:?}");
+    // A purchase with the passbook is a sequence of its own.
+    let mut both = day(&purse);
+    let mut own = both[1];
+    own.transaction.tti = Tti::ED_PURCHASE;
+    own.transaction.terminal = [9; 6];
+    both.push(own);
+    assert_eq!(ours(&Profile::FUEL, &both, &all(&both)), (vec![], vec![]));
 }
 
 #[test]

@@ -16,13 +16,14 @@ use huiwan_purse::host::settlement::{self, Record};
 use huiwan_purse::host::{LoadKeys, online};
 use huiwan_purse::personalisation::PurseData;
 use huiwan_purse::profile::Profile;
-use huiwan_purse::psam::Sam;
+use huiwan_purse::psam::{CreditForPurchase, InitForPurchase, Sam, SamPurchase, SamRefused};
 use huiwan_purse::terminal::online::{Online, OnlineOutcome};
 use huiwan_purse::terminal::purchase::Purchase;
 use huiwan_purse::terminal::service::Fare;
 use huiwan_purse::terminal::{
-    AID_JTT_978_EP, Fault, Inquiry, InquiryOutcome, Mac2, Outcome, Policy, Receipt, Recovered, Recovery,
-    Refusal, Service, Stage, Tap, TopUp, TopUpOutcome, bus, drive, metro,
+    AID_JTT_978_EP, COMMAND_LEN, Fault, Input, Inquiry, InquiryOutcome, InquiryStep, Mac2, Misuse, Outcome,
+    Policy, Receipt, Recovered, Recovery, Refusal, Service, Stage, Tap, TopUp, TopUpOutcome, bus, drive,
+    metro,
 };
 use huiwan_purse::transit::{bus as bus_record, process, rail};
 use huiwan_purse::tti::Tti;
@@ -448,6 +449,79 @@ fn inquiry_reads_number_balance_and_log() {
 }
 
 #[test]
+fn an_inquiry_of_a_card_without_a_log_ends_there_and_stays_ended() {
+    // What a card answers that shows nobody its log.
+    for sw in [[0x6A, 0x83], [0x6A, 0x82], [0x69, 0x82], [0x6B, 0x00]] {
+        let (mut band, mut sam, mut notes) = (issued(), world::sam(1), Notes::default());
+        paid(tap(&mut band, &mut sam, &Purchase { amount: 1 }, &mut notes));
+        band.retap();
+        let mut inquiry = Inquiry::new(AID_JTT_978_EP);
+        let (mut out, mut input, mut reads) = ([0; COMMAND_LEN], None::<Vec<u8>>, 0);
+        let end = loop {
+            let told = input.as_deref().map_or(Input::Start, Input::Response);
+            // A buffer that is too small changes nothing.
+            let mut small = [0; 4];
+            let small = inquiry.step(told, &mut small);
+            assert!(
+                matches!(small, Err(Misuse::BufferTooSmall { .. }) | Ok(InquiryStep::Done(_))),
+                "{small:?}"
+            );
+            match inquiry.step(told, &mut out).unwrap() {
+                InquiryStep::Send(command) => {
+                    let log = command.starts_with(&[0x00, 0xB2]);
+                    reads += usize::from(log);
+                    input = Some(if reads == 2 { sw.to_vec() } else { band.send(command) });
+                }
+                InquiryStep::Done(outcome) => break outcome,
+            }
+        };
+        let InquiryOutcome::Read(summary) = &end else { panic!("{end:?}") };
+        assert_eq!((summary.balance, summary.log.len()), (4999, 1), "{sw:02X?}");
+        for input in [Input::Start, Input::CardLost, Input::Response(&[0x90, 0x00])] {
+            assert_eq!(inquiry.step(input, &mut out), Ok(InquiryStep::Done(end.clone())));
+        }
+    }
+}
+
+#[test]
+fn every_way_a_psam_calls_mac2_wrong_disputes_the_payment() {
+    /// A PSAM that answers CREDIT SAM FOR PURCHASE with this.
+    struct Says<S>(S, SamRefused);
+    impl<S: Sam> Sam for Says<S> {
+        fn terminal(&self) -> huiwan_purse::mac::TerminalNo {
+            self.0.terminal()
+        }
+        fn key_index(&self) -> u8 {
+            self.0.key_index()
+        }
+        fn init_for_purchase(&mut self, request: &InitForPurchase) -> Result<SamPurchase, SamRefused> {
+            self.0.init_for_purchase(request)
+        }
+        fn credit_for_purchase(&mut self, _: &CreditForPurchase) -> Result<(), SamRefused> {
+            Err(self.1)
+        }
+    }
+    for (sw, wrong) in [
+        (0x9302, true),
+        (0x6988, true),
+        (0x63C0, true),
+        (0x63C2, true),
+        (0x6300, false),
+        (0x6985, false),
+        (0x6983, false),
+        (0x6F00, false),
+    ] {
+        let (mut band, mut notes) = (issued(), Notes::default());
+        let mut sam = Says(world::sam(1), SamRefused(sw.into()));
+        match tap(&mut band, &mut sam, &Purchase { amount: 1 }, &mut notes) {
+            Outcome::Disputed(receipt) => assert!(wrong && receipt.mac2 == Mac2::Wrong, "{sw:04X}"),
+            Outcome::Paid(receipt) => assert!(!wrong && receipt.mac2 == Mac2::NotChecked, "{sw:04X}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn settlement_finds_wrong_tacs_and_repetitions() {
     let (mut band, mut sam, mut notes) = (issued(), world::sam(1), Notes::default());
     let mut records: Vec<Record> = (1..=20)
@@ -470,11 +544,31 @@ fn settlement_finds_wrong_tacs_and_repetitions() {
     settlement::verify(&mut world::load_keys(), &records, &mut verdicts);
     let wrong: Vec<usize> = (0..24).filter(|n| !settlement::verdict(&verdicts, *n)).collect();
     assert_eq!(wrong, [3, 9, 21, 22, 23], "two wrong TACs, and no records past the last");
-    let mut order = vec![0; records.len()];
-    assert!(settlement::duplicates(&records, &mut order, &mut verdicts));
+    let (right, mut order) = (verdicts.clone(), vec![0; records.len()]);
+    assert!(settlement::duplicates(&records, &right, &mut order, &mut verdicts));
     let repeated: Vec<usize> = (0..21).filter(|n| settlement::verdict(&verdicts, *n)).collect();
     assert_eq!(repeated, [15]);
-    assert!(!settlement::duplicates(&records, &mut [0; 3], &mut verdicts));
+    assert!(!settlement::duplicates(&records, &right, &mut [0; 3], &mut verdicts));
+    assert!(!settlement::duplicates(&records, &right, &mut order, &mut [0; 2]));
+}
+
+#[test]
+fn repetitions_are_those_of_genuine_records_on_one_account() {
+    let transaction = huiwan_purse::transaction::Transaction::from_bytes(&[0x11; 51]);
+    let genuine = |tti| Record {
+        transaction: huiwan_purse::transaction::Transaction { tti, ..transaction },
+        tac: [1, 2, 3, 4],
+    };
+    let purchase = genuine(Tti::EP_PURCHASE);
+    let forged = Record { tac: [0; 4], ..purchase };
+    // Both accounts may be loaded at the same counter.
+    let records =
+        [forged, purchase, purchase, genuine(Tti::EP_LOAD), genuine(Tti::ED_LOAD), genuine(Tti::EP_LOAD)];
+    let (mut order, mut verdicts) = ([0; 6], [0xFF]);
+    assert!(settlement::duplicates(&records, &[0b11_1110], &mut order, &mut verdicts));
+    assert_eq!(verdicts, [0b10_0100]);
+    assert!(settlement::duplicates(&records, &[0b11_1111], &mut order, &mut verdicts));
+    assert_eq!(verdicts, [0b10_0110], "a forged record first");
 }
 
 #[test]

@@ -231,6 +231,29 @@ fn torn_anywhere_it_is_done_again_and_every_fen_is_found() {
 }
 
 #[test]
+fn after_an_uncertain_drain_no_card_is_locked_for_good() {
+    /// A card whose debit ends in a memory failure, or in an answer of another length.
+    struct Failing(RamBand, Vec<u8>);
+    impl drive::Transport for Failing {
+        fn exchange(&mut self, command: &[u8]) -> Option<&[u8]> {
+            if command.starts_with(&[0x80, 0x54]) { Some(&self.1) } else { self.0.exchange(command) }
+        }
+    }
+    let during = Stage::Debit;
+    let broken = Fault::Status { during, sw: Sw::new(0x6581) };
+    for (answer, fault) in [(vec![0x65, 0x81], broken), (vec![1, 2, 0x90, 0x00], Fault::Malformed { during })]
+    {
+        for (order, end) in [(Order::Block, End::Done), (Order::BlockForGood, End::Failed(fault))] {
+            let (mut card, drain, mut sam) = (Failing(issued(), answer.clone()), drain(), psam());
+            let mut engine = Lock::new(DEVICE, order, KEY, &listed).with_drain(&drain, STAMP);
+            let locked = drive::lock(&mut engine, &mut card, &mut sam, &mut |_| {}).unwrap();
+            assert!(matches!(locked.drained, Some(Outcome::Uncertain(_))), "{locked:?}");
+            assert_eq!(locked.end, end, "{order:?}");
+        }
+    }
+}
+
+#[test]
 fn a_wrong_key_locks_nothing_until_the_card_locks_itself() {
     let mut band = issued();
     let mut sam = Psam { maintenance: [0x11; 16], ..psam() };

@@ -13,6 +13,7 @@ use crate::mac::Mac;
 use crate::pack::Pack;
 use crate::terminal::Receipt;
 use crate::transaction::Transaction;
+use crate::tti::Tti;
 
 pub mod findings;
 
@@ -142,25 +143,25 @@ pub(super) fn judge(records: &[Record], verdicts: &mut [u8], mut right: impl FnM
 }
 
 /// Sets the bit of every record that another one with a smaller index repeats, by (terminal, terminal transaction
-/// number); loads, which have none, by (card, online counter). `order` is work space, an entry for each record.
+/// number); loads, which have none, by (card, type, online counter). `order` is work space, an entry for each record.
+///
+/// Only records whose bit in `right` is 1 are looked at: give the verdicts of [`verify`], or a forged record takes the
+/// place of the genuine one behind it.
 ///
 /// Whether the repetition is the same record sent twice or another card with the same number, the caller sees by
 /// comparing them. Nothing happens, and the answer is `false`, if `order` or `verdicts` are too small.
 #[must_use]
-pub fn duplicates(records: &[Record], order: &mut [u32], verdicts: &mut [u8]) -> bool {
-    let Some(order) = order.get_mut(..records.len()) else { return false };
-    if verdicts.len() < verdict_len(records.len()) || u32::try_from(records.len()).is_err() {
+pub fn duplicates(records: &[Record], right: &[u8], order: &mut [u32], verdicts: &mut [u8]) -> bool {
+    if verdicts.len() < verdict_len(records.len()) {
         return false;
     }
+    let identity = |record: &Record| Some(identity(record));
+    let Some(order) = findings::sorted(records, right, order, identity) else { return false };
     verdicts.fill(0);
-    for (place, n) in order.iter_mut().zip(0_u32..) {
-        *place = n;
-    }
     let at = |n: u32| usize::try_from(n).ok().and_then(|n| records.get(n));
-    order.sort_unstable_by_key(|n| (at(*n).map(identity), *n));
     for pair in order.windows(2) {
         let [first, second] = pair else { continue };
-        if at(*first).map(identity) == at(*second).map(identity) {
+        if at(*first).and_then(identity) == at(*second).and_then(identity) {
             let Ok(second) = usize::try_from(*second) else { continue };
             if let Some(byte) = verdicts.get_mut(second / 8) {
                 *byte |= 1 << (second % 8);
@@ -170,12 +171,12 @@ pub fn duplicates(records: &[Record], order: &mut [u32], verdicts: &mut [u8]) ->
     true
 }
 
-/// What may occur once: the terminal's number, or the card's counter for loads.
-fn identity(record: &Record) -> (bool, [u8; 18], u32) {
+/// What may occur once: the terminal's number; or the card's counter for loads, whose type names the account.
+fn identity(record: &Record) -> (Option<Tti>, [u8; 18], u32) {
     let Transaction { tti, terminal, terminal_seq, card, seq, .. } = record.transaction;
     if tti.is_offline() {
-        (true, Pack::new().put(terminal).put([0; 12]).finish(), terminal_seq)
+        (None, Pack::new().put(terminal).put([0; 12]).finish(), terminal_seq)
     } else {
-        (false, Pack::new().put(card.issuer).put(card.serial).finish(), u32::from(seq))
+        (Some(tti), Pack::new().put(card.issuer).put(card.serial).finish(), u32::from(seq))
     }
 }

@@ -64,7 +64,15 @@ enum State {
     PublicInfo,
     Balance,
     Log(u8),
-    Done,
+    Done(End),
+}
+
+/// [`InquiryOutcome`] without what was read.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Read,
+    Refused(Refusal),
+    Failed(Fault),
 }
 
 impl Inquiry {
@@ -93,37 +101,46 @@ impl Inquiry {
                     self.state = State::PublicInfo;
                     Ok(InquiryStep::Send(apdu))
                 }
-                Err(Stopped::Refused(refusal)) => Ok(self.done(InquiryOutcome::Refused(refusal))),
-                Err(Stopped::Failed(fault)) => Ok(self.done(InquiryOutcome::Failed(fault))),
+                Err(Stopped::Refused(refusal)) => Ok(self.done(End::Refused(refusal))),
+                Err(Stopped::Failed(fault)) => Ok(self.done(End::Failed(fault))),
             },
             (State::PublicInfo, Input::Response(raw)) => match select::on_public_info(raw) {
                 Ok(public_info) => self.on_public_info(public_info, out),
-                Err(fault) => Ok(self.done(InquiryOutcome::Failed(fault))),
+                Err(fault) => Ok(self.done(End::Failed(fault))),
             },
             (State::Balance, Input::Response(raw)) => match balance(raw) {
                 Ok(balance) => {
+                    let step = self.read_log(1, out)?;
                     self.summary.balance = balance;
-                    self.read_log(1, out)
+                    Ok(step)
                 }
-                Err(fault) => Ok(self.done(InquiryOutcome::Failed(fault))),
+                Err(fault) => Ok(self.done(End::Failed(fault))),
             },
             (State::Log(number), Input::Response(raw)) => match log(raw) {
-                Ok(Some(record)) => match (self.summary.log.push(record), number.checked_add(1)) {
-                    (Ok(()), Some(next)) if usize::from(next) <= LOG_RECORDS => self.read_log(next, out),
-                    _ => Ok(self.read()),
-                },
-                Ok(None) => Ok(self.read()),
-                Err(fault) => Ok(self.done(InquiryOutcome::Failed(fault))),
+                Ok(Some(record)) => {
+                    let next = number.checked_add(1).filter(|next| usize::from(*next) <= LOG_RECORDS);
+                    let Some(next) = next else {
+                        let _ = self.summary.log.push(record);
+                        return Ok(self.done(End::Read));
+                    };
+                    let step = self.read_log(next, out)?;
+                    // There is room for as many as are read.
+                    let _ = self.summary.log.push(record);
+                    Ok(step)
+                }
+                Ok(None) => Ok(self.done(End::Read)),
+                Err(fault) => Ok(self.done(End::Failed(fault))),
             },
+            (State::Done(end), _) => Ok(self.done(end)),
             (state, Input::CardLost) => {
                 let during = match state {
                     State::Select => Stage::Select,
                     State::PublicInfo => Stage::PublicInfo,
                     State::Balance => Stage::Balance,
                     State::Log(_) => Stage::Log,
-                    State::Idle | State::Done => return Err(Misuse::UnexpectedInput),
+                    State::Idle | State::Done(_) => return Err(Misuse::UnexpectedInput),
                 };
-                Ok(self.done(InquiryOutcome::Failed(Fault::CardLost { during })))
+                Ok(self.done(End::Failed(Fault::CardLost { during })))
             }
             _ => Err(Misuse::UnexpectedInput),
         }
@@ -147,23 +164,22 @@ impl Inquiry {
         Ok(InquiryStep::Send(apdu))
     }
 
-    fn read<'o>(&mut self) -> InquiryStep<'o> {
-        let summary = self.summary.clone();
-        self.done(InquiryOutcome::Read(summary))
-    }
-
-    fn done<'o>(&mut self, outcome: InquiryOutcome) -> InquiryStep<'o> {
-        self.state = State::Done;
-        InquiryStep::Done(outcome)
+    fn done<'o>(&mut self, end: End) -> InquiryStep<'o> {
+        self.state = State::Done(end);
+        InquiryStep::Done(match end {
+            End::Read => InquiryOutcome::Read(self.summary.clone()),
+            End::Refused(refusal) => InquiryOutcome::Refused(refusal),
+            End::Failed(fault) => InquiryOutcome::Failed(fault),
+        })
     }
 }
 
-/// A log record, or `None` past the last.
+/// A log record, or `None` past the last, or where the card shows everybody none. [sheet 3.1]
 fn log(raw: &[u8]) -> Result<Option<LogRecord>, Fault> {
     let during = Stage::Log;
     match answer(raw, during)? {
         (data, sw) if sw.is_ok() => LogRecord::parse(data).map(Some).map_err(|_| Fault::Malformed { during }),
-        (_, Sw::RECORD_NOT_FOUND) => Ok(None),
+        (_, Sw::RECORD_NOT_FOUND | Sw::WRONG_OFFSET | Sw::FILE_NOT_FOUND | Sw::SECURITY_STATUS) => Ok(None),
         (_, sw) => Err(Fault::Status { during, sw }),
     }
 }

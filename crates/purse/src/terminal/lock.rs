@@ -14,7 +14,7 @@
 //!
 //! A debit that ends in [`Outcome::Uncertain`] stays pending as after any tap. Proof and log answer on a temporarily locked
 //! card too [correction 4], so [`Recovery`](super::Recovery) may come after [`Order::Block`]; of a card that is locked for good
-//! only the back office can tell.
+//! only the back office can tell. So after such a debit no card is locked for good; that waits for the recovery.
 
 use huiwan_apdu::{Command, Sw};
 
@@ -297,6 +297,11 @@ impl<'p> Lock<'p> {
         }
         let Some(tap) = &mut self.drain else { return Err(Misuse::UnexpectedInput) };
         let lost = input == Input::CardLost;
+        // The status word of a debit that is neither done nor refused.
+        let answered = match input {
+            Input::Response(raw) => answer(raw, Stage::Debit).ok().map(|(_, sw)| sw).filter(|sw| !sw.is_ok()),
+            _ => None,
+        };
         // What the tap sends lies here until it is known that it does not end: then GET CHALLENGE goes out instead.
         let mut apdu = [0; COMMAND_LEN];
         let mut step = tap.step(input, &mut apdu)?;
@@ -316,8 +321,15 @@ impl<'p> Lock<'p> {
                 self.drained = Some(outcome);
                 match outcome {
                     Outcome::Failed(fault @ Fault::CardLost { .. }) => Ok(self.done(End::Failed(fault))),
-                    Outcome::Uncertain(_) if lost => {
-                        Ok(self.done(End::Failed(Fault::CardLost { during: Stage::Debit })))
+                    // Locked for good, the card would prove no debit any more.
+                    Outcome::Uncertain(_) if lost || self.order == Order::BlockForGood => {
+                        let during = Stage::Debit;
+                        let sw = answered.filter(|_| !lost);
+                        Ok(self.done(End::Failed(match sw {
+                            Some(sw) => Fault::Status { during, sw },
+                            None if lost => Fault::CardLost { during },
+                            None => Fault::Malformed { during },
+                        })))
                     }
                     _ => self.challenge(card, out),
                 }

@@ -362,7 +362,10 @@ pub(super) fn balance(raw: &[u8]) -> Result<u32, Fault> {
 pub(super) fn credited(receipt: Receipt, answer: SamAnswer) -> Option<Outcome> {
     Some(match answer {
         SamAnswer::Credited => Outcome::Paid(Receipt { mac2: Mac2::Verified, ..receipt }),
-        SamAnswer::Refused(SamRefused::MAC_INVALID) => {
+        // 9302 in the field; other PSAMs say it as ISO 7816-4 does, with the tries that are left.
+        SamAnswer::Refused(SamRefused(sw))
+            if sw == status::MAC_INVALID || sw == Sw::SM_INCORRECT || sw.tries().is_some() =>
+        {
             Outcome::Disputed(Receipt { mac2: Mac2::Wrong, ..receipt })
         }
         SamAnswer::Refused(_) => Outcome::Paid(Receipt { mac2: Mac2::NotChecked, ..receipt }),

@@ -56,7 +56,9 @@ pub enum Finding {
 /// entry for each record, is too small.
 ///
 /// Only records whose bit in `right` is 1 are looked at: give the verdicts of [`verify`](super::verify). `profile` tells
-/// which account a transaction is on ([`Account::of`]). A grey lock and the debit that ends it have one counter and are no
+/// which account a transaction is on: its type, or that the scheme has but one account. Where it has both, unloads, limit
+/// updates and what belongs to a grey lock do not say on which they are ([`Account::named`]) and are left out, so their
+/// counters are missing in those of the others. A grey lock and the debit that ends it have one counter and are no
 /// replay. The time is that of sorting; a balance that does not fit costs a walk through the loads of the same card.
 #[must_use]
 pub fn by_card<'a>(
@@ -65,7 +67,7 @@ pub fn by_card<'a>(
     right: &[u8],
     order: &'a mut [u32],
 ) -> Option<ByCard<'a>> {
-    let order = sorted(records, right, order, |record| Some(Counter::of(profile, record)))?;
+    let order = sorted(records, right, order, |record| Counter::of(profile, record))?;
     let walk = Walk { records, order };
     Some(ByCard { walk, profile, at: 0, last: None, online: 0..0 })
 }
@@ -94,11 +96,12 @@ struct Chain {
 }
 
 impl Counter {
-    fn of(profile: &Profile, record: &Record) -> Self {
+    /// `None` where both accounts could have counted it.
+    fn of(profile: &Profile, record: &Record) -> Option<Self> {
         let super::Transaction { tti, card, seq, .. } = record.transaction;
-        let account = Account::of(profile, tti);
+        let account = if profile.ed { Account::named(tti)? } else { Account::of(profile, tti) };
         let chain = Chain { card, account, offline: tti.is_offline() };
-        Self { chain, seq, unlock: tti == Tti::DEBIT_FOR_UNLOCK }
+        Some(Self { chain, seq, unlock: tti == Tti::DEBIT_FOR_UNLOCK })
     }
 }
 
@@ -108,7 +111,7 @@ fn terminal_number(record: &Record) -> Option<(TerminalNo, u32)> {
 }
 
 /// The indices of the right records that have a key, sorted by it, those with the same key by index.
-fn sorted<'a, K: Ord>(
+pub(super) fn sorted<'a, K: Ord>(
     records: &[Record],
     right: &[u8],
     order: &'a mut [u32],
@@ -194,7 +197,7 @@ impl ByCard<'_> {
 
     /// Whether a record is the first of its counter.
     fn is_first(&self, place: usize) -> bool {
-        let counter = |place| self.walk.get(place).map(|(_, record)| Counter::of(self.profile, record));
+        let counter = |place| self.walk.get(place).and_then(|(_, record)| Counter::of(self.profile, record));
         place.checked_sub(1).is_none_or(|before| counter(before) != counter(place))
     }
 
@@ -216,8 +219,8 @@ impl Iterator for ByCard<'_> {
             let place = self.at;
             let this = self.walk.get(place)?;
             self.at = place.saturating_add(1);
-            let counter = Counter::of(self.profile, this.1);
-            let last = self.last.map(|last| (last, Counter::of(self.profile, last.1)));
+            let Some(counter) = Counter::of(self.profile, this.1) else { continue };
+            let last = self.last.and_then(|last| Some((last, Counter::of(self.profile, last.1)?)));
             let finding = match last {
                 Some((first, last)) if last == counter => {
                     return Some(same_counter(first, this));
