@@ -302,6 +302,12 @@ fn what_names_no_account_is_in_no_sequence_of_two() {
     own.transaction.tti = Tti::ED_PURCHASE;
     own.transaction.terminal = [9; 6];
     both.push(own);
+    // So is a load of it, at whose counter the purse unloads.
+    let mut load = both[0];
+    load.transaction.tti = Tti::ED_LOAD;
+    let mut unload = load;
+    unload.transaction.tti = Tti::UNLOAD;
+    both.extend([load, unload]);
     assert_eq!(ours(&Profile::FUEL, &both, &all(&both)), (vec![], vec![]));
 }
 
