@@ -439,7 +439,7 @@ fn a_log_record_of_the_other_account_does_not_end_the_search() {
     assert!(matches!(buy(&mut band, 1), Outcome::Paid(_)));
     band.tear = Some(Tear { command: 2, how: TearHow::Unanswered });
     let Outcome::Uncertain(pending) = buy(&mut band, 2) else { panic!() };
-    assert_eq!(pending.transaction.seq_after(), 2);
+    assert!(pending.transaction.seq_after() > 1, "the passbook's counter below is lower");
     assert!(matches!(buy(&mut band, 3), Outcome::Paid(_)));
     // Instead of that later purchase: one with the passbook, whose counter is lower; and types that name no account.
     for tti in ["04", "05", "91", "93"] {
