@@ -203,18 +203,25 @@ impl<'a> Iterator for Entries<'a> {
     type Item = Result<Entry<'a>, At<TlvError>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.0.next()? {
-                Ok(object) if object.tag() == TAG_E3_ENTRY => {
-                    let base = object.value_at();
-                    return Some(
-                        Entry::parse(object.value())
-                            .map_err(|error| At::new(error.kind(), error.at().saturating_add(base))),
-                    );
-                }
-                Ok(_) => {}
-                Err(error) => return Some(Err(error)),
+        next_entry(&mut self.0, TAG_E3_ENTRY, Entry::parse)
+    }
+}
+
+/// The next object `tag`, read by `parse`; others are passed over. The registry and the contactless registry service answer
+/// alike but for the tag.
+pub(crate) fn next_entry<'a, T>(
+    objects: &mut Tlvs<'a>,
+    tag: Tag,
+    parse: fn(&'a [u8]) -> Result<T, At<TlvError>>,
+) -> Option<Result<T, At<TlvError>>> {
+    loop {
+        match objects.next()? {
+            Ok(object) if object.tag() == tag => {
+                let base = object.value_at();
+                return Some(parse(object.value()).map_err(|error| error.shifted(base)));
             }
+            Ok(_) => {}
+            Err(error) => return Some(Err(error)),
         }
     }
 }

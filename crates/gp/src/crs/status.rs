@@ -3,7 +3,7 @@
 use huiwan_tlv::{At, Full, Rules, Tag, TlvError, Tlvs, Writer, parse, tag_list};
 
 use super::TAG_80_UPDATES;
-use crate::get_status::{TAG_4F_AID, TAG_5C_TAG_LIST, TAG_9F70_LIFE_CYCLE};
+use crate::get_status::{TAG_4F_AID, TAG_5C_TAG_LIST, TAG_9F70_LIFE_CYCLE, next_entry};
 use crate::install::interaction::{
     TAG_7F20_DISPLAY_CONTROL, TAG_87_FAMILY, TAG_88_DISPLAY, TAG_A6_DISCRETIONARY,
 };
@@ -183,15 +183,6 @@ impl<'a> Iterator for Entries<'a> {
     type Item = Result<Entry<'a>, At<TlvError>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.0.next()? {
-                Ok(object) if object.tag() == TAG_61_ENTRY => {
-                    let base = object.value_at();
-                    return Some(Entry::parse(object.value()).map_err(|error| error.shifted(base)));
-                }
-                Ok(_) => {}
-                Err(error) => return Some(Err(error)),
-            }
-        }
+        next_entry(&mut self.0, TAG_61_ENTRY, Entry::parse)
     }
 }
