@@ -9,7 +9,7 @@
 use huiwan_crypto::mac::{self, Padding};
 use huiwan_crypto::rsa::{RsaPrivate, RsaPublic};
 use huiwan_crypto::sm2::{Sm2Private, Sm2Public};
-use huiwan_crypto::{Aes, BlockKey, Des, Sm4, Tdes, hash, kdf, padding};
+use huiwan_crypto::{Aes, BlockKey, CryptoError, Des, Sm4, Tdes, hash, kdf, padding};
 use huiwan_testkit::rng::Seeded;
 use huiwan_testkit::vectors::{self, Block};
 
@@ -338,6 +338,51 @@ fn rsa_signatures_with_appendix() {
             key.verify_pss_sha256(&[&message], &signature)
         };
         other.unwrap_err();
+    }
+}
+
+/// Signatures by OpenSSL 3.0.19 (`openssl dgst -sha1 -sign`) with keys of `rsa_fixtures.txt`; PSS has a salt, so it is only verified.
+#[test]
+fn rsa_signs_as_openssl_does() {
+    let file = vectors::load(include_str!("vectors/rsa_fixtures.txt"));
+    let mut random = Seeded::new(3);
+    let message = b"tokens and receipts";
+    let mut out = [0; 256];
+    for (id, signature) in [
+        (
+            "rsa-512-3",
+            "40644E8ED96E4A7EA53CA10ABC9C2068A8A114E7BE9CA6BC42D295F5DFCC62A13EA526F417DD3ACFDC771F3FF93D50C116D0714FEE6CB331CEBB3661766B8070",
+        ),
+        (
+            "rsa-1024-65537",
+            "2118388B31C3B88F18BB45BF37A4B133AF2D0490EECC02D749B65AB246518C16C4EABFA64501D2AFAD3B9BABF820C4C3C8545D9A4C401FE94E8B452BF7380E52\
+             C00EDE123F67B21127B74BDB26F589127764400FA4B31BE78BDD79EF7C6540D55112D82BB85876DCD9707009A09C6ECDB93E0C53EE645BACB686DA763444B5B7",
+        ),
+    ] {
+        let v = file.block(id);
+        let key = RsaPrivate::from_primes(&v.bytes("in.p"), &v.bytes("in.q"), &v.bytes("in.e")).unwrap();
+        let (head, tail) = message.split_at(7);
+        assert_eq!(
+            key.sign_pkcs1_sha1(&[head, tail], &mut random, &mut out).unwrap(),
+            huiwan_testkit::hex(signature),
+            "{id}"
+        );
+    }
+    for v in file.blocks() {
+        let key = RsaPrivate::from_primes(&v.bytes("in.p"), &v.bytes("in.q"), &v.bytes("in.e")).unwrap();
+        let len = key.modulus_len();
+        let signature = key.sign_pkcs1_sha1(&[message], &mut random, &mut out).unwrap();
+        key.public().verify_pkcs1_sha1(&[message], signature).unwrap();
+        assert_eq!(key.sign_pkcs1_sha1(&[message], &mut random, &mut [0; 256][..len - 1]), Err(CryptoError));
+        match key.sign_pss_sha256(&[message], &mut random, &mut out) {
+            Ok(signature) => {
+                key.public().verify_pss_sha256(&[message], signature).unwrap();
+                let first = signature.to_vec();
+                assert_ne!(key.sign_pss_sha256(&[message], &mut random, &mut out).unwrap(), first, "salted");
+            }
+            // Two hashes and two bytes do not fit.
+            Err(CryptoError) => assert!(len < 66, "{}", v.id()),
+        }
     }
 }
 
