@@ -6,17 +6,18 @@
 
 use core::fmt;
 
-use huiwan_apdu::{Aid, Command};
-use huiwan_crypto::{Aes, Secret, Tdes};
-use zeroize::Zeroizing;
+use huiwan_apdu::Aid;
 
-use super::secure_channel::{AwaitCard, ExternalAuthenticate, Open, SessionError};
-use crate::diversification::{self, Purpose, Scheme};
-use crate::initialize_update::{Answer, Proof};
-use crate::put_key::{self, KeyType};
+use super::secure_channel::{AwaitCard, ExternalAuthenticate, SessionError};
+use crate::diversification::Scheme;
+use crate::initialize_update::Answer;
 use crate::scp03::Octets;
-use crate::secure_channel::{Level, Scp, StaticKeysRef};
-use crate::{scp01, scp02, scp03};
+use crate::secure_channel::Level;
+use crate::{scp01, scp02};
+
+mod soft;
+
+pub use soft::SoftKeyStore;
 
 /// The store's own name for a card's key set, or for the master key it is derived from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,7 +52,7 @@ pub enum Derivation {
     /// Each key of the named set is a triple DES master key; the card's follow by this scheme from the diversification data of its
     /// INITIALIZE UPDATE answer.
     Des(Scheme),
-    /// The same for AES, by [`diversification::kdf3`].
+    /// The same for AES, by [`kdf3`](crate::diversification::kdf3).
     Kdf3,
 }
 
@@ -293,279 +294,5 @@ pub trait KeyStore {
             Ok(bytes) => KeyAnswer::Bytes(bytes),
             Err(error) => KeyAnswer::Refused(error),
         }
-    }
-}
-
-/// A key set in memory: ENC, MAC, DEK of one algorithm and length.
-#[derive(Clone)]
-struct KeySet {
-    id: u32,
-    raw: [Secret<32>; 3],
-    len: usize,
-    keys: StaticKeys,
-}
-
-#[derive(Clone)]
-#[expect(clippy::large_enum_variant, reason = "expanded keys; a boxed one would need alloc")]
-enum StaticKeys {
-    Des(scp02::StaticKeys),
-    Aes(scp03::StaticKeys),
-}
-
-impl StaticKeys {
-    const fn key_type(&self) -> KeyType {
-        match self {
-            Self::Des(_) => KeyType::Des,
-            Self::Aes(_) => KeyType::Aes,
-        }
-    }
-}
-
-impl<'a> From<&'a StaticKeys> for StaticKeysRef<'a> {
-    fn from(keys: &'a StaticKeys) -> Self {
-        match keys {
-            StaticKeys::Des(keys) => Self::Des(keys),
-            StaticKeys::Aes(keys) => Self::Aes(keys),
-        }
-    }
-}
-
-impl KeySet {
-    fn aes(id: u32, [enc, mac, dek]: [&[u8]; 3]) -> Result<Self, KeyError> {
-        let keys = scp03::StaticKeys::new(enc, mac, dek).map_err(|_| KeyError::Unavailable)?;
-        Self::of(id, StaticKeys::Aes(keys), [enc, mac, dek])
-    }
-
-    fn des(id: u32, [enc, mac, dek]: [&[u8]; 3]) -> Result<Self, KeyError> {
-        let keys = scp02::StaticKeys::new(enc, mac, dek).map_err(|_| KeyError::Unavailable)?;
-        Self::of(id, StaticKeys::Des(keys), [enc, mac, dek])
-    }
-
-    fn of(id: u32, keys: StaticKeys, [enc, mac, dek]: [&[u8]; 3]) -> Result<Self, KeyError> {
-        Ok(Self { id, raw: [secret(enc)?, secret(mac)?, secret(dek)?], len: enc.len(), keys })
-    }
-}
-
-struct Session {
-    id: SessionId,
-    open: Open,
-    keys: StaticKeys,
-}
-
-/// Keys and sessions in memory: up to `KEYS` key sets and `SESSIONS` sessions at once.
-pub struct SoftKeyStore<const KEYS: usize, const SESSIONS: usize> {
-    sets: heapless::Vec<KeySet, KEYS>,
-    sessions: heapless::Vec<Session, SESSIONS>,
-    next: u32,
-}
-
-impl<const KEYS: usize, const SESSIONS: usize> Default for SoftKeyStore<KEYS, SESSIONS> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<const KEYS: usize, const SESSIONS: usize> fmt::Debug for SoftKeyStore<KEYS, SESSIONS> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SoftKeyStore")
-            .field("key_sets", &self.sets.len())
-            .field("sessions", &self.sessions.len())
-            .finish_non_exhaustive()
-    }
-}
-
-impl<const KEYS: usize, const SESSIONS: usize> SoftKeyStore<KEYS, SESSIONS> {
-    /// An empty store.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { sets: heapless::Vec::new(), sessions: heapless::Vec::new(), next: 1 }
-    }
-
-    /// Adds or replaces a key set under a name of the caller's: three AES keys of 16, 24 or 32 bytes.
-    ///
-    /// # Errors
-    /// [`KeyError::Unavailable`] if the keys are no AES keys of one length, [`KeyError::Full`] if there is no room.
-    pub fn insert(&mut self, id: u32, enc: &[u8], mac: &[u8], dek: &[u8]) -> Result<(), KeyError> {
-        self.put(KeySet::aes(id, [enc, mac, dek])?)
-    }
-
-    /// Adds or replaces a key set under a name of the caller's: three double-length DES keys, 16 bytes each, or the same one three times
-    /// for a card with one base key.
-    ///
-    /// # Errors
-    /// [`KeyError::Unavailable`] if the keys are no such keys, [`KeyError::Full`] if there is no room.
-    pub fn insert_des(&mut self, id: u32, enc: &[u8], mac: &[u8], dek: &[u8]) -> Result<(), KeyError> {
-        self.put(KeySet::des(id, [enc, mac, dek])?)
-    }
-
-    fn put(&mut self, set: KeySet) -> Result<(), KeyError> {
-        match self.sets.iter_mut().find(|old| old.id == set.id) {
-            Some(old) => *old = set,
-            None => self.sets.push(set).map_err(|_| KeyError::Full)?,
-        }
-        Ok(())
-    }
-
-    /// The card's keys: the named set, or what follows from it and the card's diversification data.
-    fn set(&self, key: KeyRef, key_diversification: &[u8; 10]) -> Result<KeySet, KeyError> {
-        let master = self.sets.iter().find(|set| set.id == key.id).ok_or(KeyError::UnknownKey)?;
-        if key.derivation == Derivation::None {
-            return Ok(master.clone());
-        }
-        let mut keys = [(); 3].map(|()| Zeroizing::new([0; 32]));
-        for ((purpose, raw), out) in Purpose::ALL.into_iter().zip(&master.raw).zip(&mut keys) {
-            let clear = raw.expose().get(..master.len).ok_or(KeyError::Unavailable)?;
-            let out = out.get_mut(..master.len).ok_or(KeyError::Unavailable)?;
-            match (key.derivation, &master.keys) {
-                (Derivation::Des(scheme), StaticKeys::Des(_)) => {
-                    let clear = clear.try_into().map_err(|_| KeyError::Unavailable)?;
-                    let derived = scheme.derive(&Tdes::new2(clear), key_diversification, purpose);
-                    out.copy_from_slice(derived.expose());
-                }
-                (Derivation::Kdf3, StaticKeys::Aes(_)) => Aes::new(clear)
-                    .and_then(|master| diversification::kdf3(&master, key_diversification, purpose, out))
-                    .map_err(|_| KeyError::Unavailable)?,
-                _ => return Err(KeyError::Algorithm),
-            }
-        }
-        let raw = keys.each_ref().map(|key| key.get(..master.len).unwrap_or_default());
-        match &master.keys {
-            StaticKeys::Des(_) => KeySet::des(master.id, raw),
-            StaticKeys::Aes(_) => KeySet::aes(master.id, raw),
-        }
-    }
-
-    fn session(&mut self, id: SessionId) -> Result<&mut Session, KeyError> {
-        self.sessions.iter_mut().find(|session| session.id == id).ok_or(KeyError::UnknownSession)
-    }
-}
-
-fn secret(key: &[u8]) -> Result<Secret<32>, KeyError> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    bytes.get_mut(..key.len()).ok_or(KeyError::Unavailable)?.copy_from_slice(key);
-    Ok(Secret::new(*bytes))
-}
-
-impl<const KEYS: usize, const SESSIONS: usize> KeyStore for SoftKeyStore<KEYS, SESSIONS> {
-    fn open(&mut self, request: &OpenRequest) -> Result<(SessionId, ExternalAuthenticate), KeyError> {
-        let handshake = request.handshake();
-        let protocol = handshake.protocol(&request.answer);
-        if !protocol.allows(request.level) {
-            return Err(KeyError::Level);
-        }
-        let keys = self.set(request.key, &request.answer.key_diversification)?.keys;
-        if matches!(protocol, Scp::Scp03(_)) != matches!(keys, StaticKeys::Aes(_)) {
-            return Err(KeyError::Algorithm);
-        }
-        let verified = handshake
-            .verify_card(request.cla, &request.answer, &keys, request.level)
-            .map_err(|_| KeyError::CardCryptogram)?;
-        let external_authenticate = verified.external_authenticate();
-        let id = SessionId(self.next);
-        self.sessions.push(Session { id, open: verified.presumed(), keys }).map_err(|_| KeyError::Full)?;
-        self.next = self.next.wrapping_add(1);
-        Ok((id, external_authenticate))
-    }
-
-    fn open_ahead(&mut self, request: &OpenRequest) -> Result<(SessionId, ExternalAuthenticate), KeyError> {
-        let keys = self.set(request.key, &request.answer.key_diversification)?.keys;
-        let failed = |_| KeyError::Unavailable;
-        let (challenge, aid) = (&request.host_challenge, request.aid.as_bytes());
-        let proof = match (request.answer.proof, &keys) {
-            (Proof::Scp03 { options, counter: Some(counter), .. }, StaticKeys::Aes(keys)) => {
-                let card_challenge =
-                    scp03::challenge::pseudo_random(keys, counter, aid, challenge.mode()).map_err(failed)?;
-                let session =
-                    scp03::SessionKeys::derive(keys, challenge.as_bytes(), card_challenge.as_bytes())
-                        .map_err(failed)?;
-                let card_cryptogram =
-                    scp03::cryptogram::card(&session, challenge.as_bytes(), card_challenge.as_bytes())
-                        .map_err(failed)?;
-                Proof::Scp03 { options, card_challenge, card_cryptogram, counter: Some(counter) }
-            }
-            (Proof::Scp02 { sequence, .. }, StaticKeys::Des(keys)) if request.scp02.predictable() => {
-                let session = scp02::SessionKeys::derive(keys, sequence).map_err(failed)?;
-                let card_challenge = scp02::challenge::predictable(&session, aid);
-                let host = challenge.as_bytes().try_into().map_err(|_| KeyError::Unavailable)?;
-                let card_cryptogram = scp02::cryptogram::card(&session, host, sequence, &card_challenge);
-                Proof::Scp02 { sequence, card_challenge, card_cryptogram }
-            }
-            (Proof::Scp03 { .. }, StaticKeys::Des(_)) | (Proof::Scp02 { .. }, StaticKeys::Aes(_)) => {
-                return Err(KeyError::Algorithm);
-            }
-            _ => return Err(KeyError::Unavailable),
-        };
-        self.open(&OpenRequest { answer: Answer { proof, ..request.answer }, ..*request })
-    }
-
-    fn wrap<'o>(
-        &mut self,
-        session: SessionId,
-        command: &[u8],
-        out: &'o mut [u8],
-    ) -> Result<&'o [u8], KeyError> {
-        let command = Command::parse(command).map_err(|_| KeyError::TooLong)?;
-        Ok(self.session(session)?.open.wrap(&command, out)?)
-    }
-
-    fn unwrap<'o>(
-        &mut self,
-        session: SessionId,
-        response: &[u8],
-        out: &'o mut [u8],
-    ) -> Result<&'o [u8], KeyError> {
-        let (data, sw) = {
-            let opened = self.session(session)?.open.unwrap(response, out)?;
-            (opened.data().len(), opened.sw().value().to_be_bytes())
-        };
-        let end = data.checked_add(2).ok_or(KeyError::Full)?;
-        let whole = out.get_mut(..end).ok_or(KeyError::Full)?;
-        whole.get_mut(data..).ok_or(KeyError::Full)?.copy_from_slice(&sw);
-        Ok(whole)
-    }
-
-    fn encrypt<'o>(
-        &mut self,
-        session: SessionId,
-        data: &[u8],
-        out: &'o mut [u8],
-    ) -> Result<&'o [u8], KeyError> {
-        let out = out.get_mut(..data.len()).ok_or(KeyError::Full)?;
-        out.copy_from_slice(data);
-        let session = self.session(session)?;
-        session.open.encrypt_sensitive(&session.keys, out).map_err(|_| KeyError::Unavailable)?;
-        Ok(out)
-    }
-
-    fn export_keys<'o>(
-        &mut self,
-        session: SessionId,
-        key: KeyRef,
-        version: u8,
-        key_diversification: &[u8; 10],
-        out: &'o mut [u8],
-    ) -> Result<&'o [u8], KeyError> {
-        let set = self.set(key, key_diversification)?;
-        let session = self.session(session)?;
-        let block_len = session.open.block_len();
-        let key_type = set.keys.key_type();
-        *out.first_mut().ok_or(KeyError::Full)? = version;
-        let mut at = 1;
-        for raw in &set.raw {
-            let clear = raw.expose().get(..set.len).ok_or(KeyError::Unavailable)?;
-            let check_value = key_type.check_value(clear).ok_or(KeyError::Unavailable)?;
-            // An AES-192 key fills its second AES block with zeros, which say nothing about the key. [AmdD 7.2]
-            let mut block = Zeroizing::new([0; 32]);
-            let padded = block.get_mut(..set.len.next_multiple_of(block_len)).ok_or(KeyError::Unavailable)?;
-            padded.get_mut(..set.len).ok_or(KeyError::Unavailable)?.copy_from_slice(clear);
-            session.open.encrypt_sensitive(&session.keys, padded).map_err(|_| KeyError::Unavailable)?;
-            at =
-                put_key::put_field(out, at, key_type, set.len, padded, &check_value).ok_or(KeyError::Full)?;
-        }
-        out.get(..at).ok_or(KeyError::Full)
-    }
-
-    fn close(&mut self, session: SessionId) {
-        self.sessions.retain(|open| open.id != session);
     }
 }
