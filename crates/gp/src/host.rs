@@ -26,7 +26,7 @@ pub mod tsm_job;
 
 pub use fault::{Fault, FaultKind, Stage};
 pub use install::Install;
-pub use key_store::{KeyAnswer, KeyError, KeyRef, KeyRequest, KeyStore, SessionId, SoftKeyStore};
+pub use key_store::{KeyAnswer, KeyError, KeyHandle, KeyRef, KeyRequest, KeyStore, SessionId, SoftKeyStore};
 pub use manager::{Input, Job, Manager, Misuse, OpenChannel, Outcome, Step};
 pub use personalise::{Grouping, Personalise};
 pub use player::Player;

@@ -12,7 +12,9 @@
 //! a load, load file and domain; of an installation, load file and instance; of an extradition, former domain, application and new
 //! domain; of a deletion and a registry update, what was named.
 
-use huiwan_crypto::{Aes, Tdes, mac};
+use huiwan_crypto::ec::{EcPrivate, EcPublic, P256};
+use huiwan_crypto::rsa::{RsaPrivate, RsaPublic};
+use huiwan_crypto::{Aes, CryptoError, Random, Tdes, hash, mac};
 use huiwan_tlv::Tag;
 
 use crate::put_key::KeyType;
@@ -27,6 +29,10 @@ pub const KVN_TOKEN: u8 = 0x70;
 pub const KVN_RECEIPT: u8 = 0x71;
 /// Identifier of the key in these sets.
 pub const KID: u8 = 0x01;
+/// Bytes of the longest modulus whose signatures are PKCS #1 v1.5 with SHA-1; longer ones are PSS with SHA-256. [GPC C.1.1]
+const PKCS1_MAX: usize = 128;
+/// Bytes of a signature under P-256.
+pub const ECDSA_LEN: usize = 64;
 
 /// What comes before the fields in the input of a token: P1 ‖ P2 ‖ Lc, Lc counting the fields before the token.
 ///
@@ -50,4 +56,49 @@ pub fn symmetric(key_type: KeyType, key: &[u8], parts: &[&[u8]]) -> Option<heapl
         KeyType::Aes => heapless::Vec::from_slice(&mac::cmac(&Aes::new(key).ok()?, parts)).ok(),
         _ => None,
     }
+}
+
+/// The RSA signature over the parts.
+///
+/// # Errors
+/// As [`RsaPrivate::sign_raw`].
+pub fn sign_rsa<'o>(
+    key: &RsaPrivate,
+    parts: &[&[u8]],
+    random: &mut dyn Random,
+    out: &'o mut [u8],
+) -> Result<&'o [u8], CryptoError> {
+    if key.modulus_len() <= PKCS1_MAX {
+        key.sign_pkcs1_sha1(parts, random, out)
+    } else {
+        key.sign_pss_sha256(parts, random, out)
+    }
+}
+
+/// Checks an RSA signature over the parts.
+///
+/// # Errors
+/// [`CryptoError`] if it is wrong.
+pub fn verify_rsa(key: &RsaPublic, parts: &[&[u8]], signature: &[u8]) -> Result<(), CryptoError> {
+    if key.modulus_len() <= PKCS1_MAX {
+        key.verify_pkcs1_sha1(parts, signature)
+    } else {
+        key.verify_pss_sha256(parts, signature)
+    }
+}
+
+/// The signature under P-256 over the parts, into `out` of [`ECDSA_LEN`] bytes.
+///
+/// # Errors
+/// [`CryptoError`] if `out` has another length.
+pub fn sign_ecdsa(key: &EcPrivate<P256>, parts: &[&[u8]], out: &mut [u8]) -> Result<(), CryptoError> {
+    key.sign(&hash::sha256(parts), out)
+}
+
+/// Checks a signature under P-256 over the parts.
+///
+/// # Errors
+/// [`CryptoError`] if it is wrong.
+pub fn verify_ecdsa(key: &EcPublic<P256>, parts: &[&[u8]], signature: &[u8]) -> Result<(), CryptoError> {
+    key.verify(&hash::sha256(parts), signature)
 }

@@ -6,18 +6,14 @@
 
 use core::fmt;
 
-use huiwan_apdu::Aid;
-
-use super::secure_channel::{AwaitCard, ExternalAuthenticate, SessionError};
+use super::secure_channel::{ExternalAuthenticate, SessionError};
 use crate::diversification::Scheme;
-use crate::initialize_update::Answer;
-use crate::scp03::Octets;
-use crate::secure_channel::Level;
-use crate::{scp01, scp02};
 
+mod request;
 mod soft;
 
-pub use soft::SoftKeyStore;
+pub use request::{KeyRequest, OpenRequest};
+pub use soft::{NoRandom, SingleKey, SoftKeyStore};
 
 /// The store's own name for a card's key set, or for the master key it is derived from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,79 +56,9 @@ pub enum Derivation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId(pub u32);
 
-/// What a store needs to open a secure channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OpenRequest {
-    /// The card's static keys.
-    pub key: KeyRef,
-    /// The application the channel is opened on.
-    pub aid: Aid,
-    /// Plain class byte, with the logical channel (80 to 83).
-    pub cla: u8,
-    /// Challenge sent in INITIALIZE UPDATE.
-    pub host_challenge: Octets,
-    /// The card's answer.
-    pub answer: Answer,
-    /// The card's SCP01, which its answer does not tell.
-    pub scp01: scp01::Options,
-    /// The card's SCP02, which its answer does not tell.
-    pub scp02: scp02::Options,
-    /// Level wanted.
-    pub level: Level,
-}
-
-impl OpenRequest {
-    /// The handshake as it stands: INITIALIZE UPDATE is answered.
-    #[must_use]
-    pub fn handshake(&self) -> AwaitCard {
-        AwaitCard::new(self.host_challenge).with_scp01(self.scp01).with_scp02(self.scp02)
-    }
-}
-
-/// One secret operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum KeyRequest<'a> {
-    /// Verify the card cryptogram and prepare EXTERNAL AUTHENTICATE. Answer: [`KeyAnswer::Opened`].
-    Open(OpenRequest),
-    /// The same for a card that is not at hand and whose challenge a counter tells, for scripts made ahead of time. Of the answer
-    /// the challenge and the cryptogram do not count. Answer: [`KeyAnswer::Opened`].
-    OpenAhead(OpenRequest),
-    /// Protect a plain command. Answer: [`KeyAnswer::Bytes`], the command to send.
-    Wrap {
-        /// Session.
-        session: SessionId,
-        /// Plain command APDU.
-        command: &'a [u8],
-    },
-    /// Check and open a response. Answer: [`KeyAnswer::Bytes`], plain data ‖ SW.
-    Unwrap {
-        /// Session.
-        session: SessionId,
-        /// Data ‖ SW as received.
-        response: &'a [u8],
-    },
-    /// Encrypt data, whole blocks (of 8 bytes for SCP02, 16 for SCP03), under the session's DEK. Answer: [`KeyAnswer::Bytes`].
-    Encrypt {
-        /// Session whose key set's DEK is meant.
-        session: SessionId,
-        /// Padded plain data.
-        data: &'a [u8],
-    },
-    /// Write the data field of a PUT KEY that brings a whole new key set to the card. Answer: [`KeyAnswer::Bytes`].
-    ExportKeys {
-        /// Session whose key set's DEK protects the new keys.
-        session: SessionId,
-        /// The new keys.
-        key: KeyRef,
-        /// The version they get.
-        version: u8,
-        /// Diversification data of the card.
-        key_diversification: [u8; 10],
-    },
-    /// Forget a session. Answer: [`KeyAnswer::Bytes`], empty.
-    Close(SessionId),
-}
+/// The store's name for a key that stands alone: of tokens or receipts, for instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyHandle(pub u32);
 
 /// The answer to a [`KeyRequest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,13 +85,15 @@ pub enum KeyError {
     CardCryptogram,
     /// A response's protection is wrong; the session is over.
     NotAuthentic,
+    /// A receipt is wrong.
+    Signature,
     /// The store knows no such key.
     UnknownKey,
     /// The store knows no such session.
     UnknownSession,
     /// The card's options do not allow the level wanted.
     Level,
-    /// The card speaks a protocol of another algorithm than the key's.
+    /// The key is of another algorithm than the card's protocol, or of one that does not do what is asked.
     Algorithm,
     /// The command with its protection is too long.
     TooLong,
@@ -180,6 +108,7 @@ impl fmt::Display for KeyError {
         f.write_str(match self {
             Self::CardCryptogram => "card cryptogram is wrong",
             Self::NotAuthentic => "response is not authentic",
+            Self::Signature => "signature is wrong",
             Self::UnknownKey => "key is not in the store",
             Self::UnknownSession => "session is not open",
             Self::Algorithm => "key is of another algorithm than the card's secure channel",
@@ -267,6 +196,29 @@ pub trait KeyStore {
         out: &'o mut [u8],
     ) -> Result<&'o [u8], KeyError>;
 
+    /// Signs a token with the scheme of the key, see [`crate::token`].
+    ///
+    /// # Errors
+    /// [`KeyError`]; [`KeyError::Unavailable`] from a store that has no token keys.
+    fn sign_token<'o>(
+        &mut self,
+        key: KeyHandle,
+        message: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], KeyError> {
+        let _ = (key, message, out);
+        Err(KeyError::Unavailable)
+    }
+
+    /// Checks a receipt with the scheme of the key, see [`crate::token`].
+    ///
+    /// # Errors
+    /// [`KeyError::Signature`] if it is wrong, [`KeyError::Unavailable`] from a store that has no receipt keys.
+    fn verify_receipt(&mut self, key: KeyHandle, message: &[u8], receipt: &[u8]) -> Result<(), KeyError> {
+        let _ = (key, message, receipt);
+        Err(KeyError::Unavailable)
+    }
+
     /// Forgets a session; nothing happens if there is none.
     fn close(&mut self, session: SessionId);
 
@@ -284,6 +236,10 @@ pub trait KeyStore {
             KeyRequest::Encrypt { session, data } => self.encrypt(session, data, out),
             KeyRequest::ExportKeys { session, key, version, ref key_diversification } => {
                 self.export_keys(session, key, version, key_diversification, out)
+            }
+            KeyRequest::SignToken { key, message } => self.sign_token(key, message, out),
+            KeyRequest::VerifyReceipt { key, message, receipt } => {
+                self.verify_receipt(key, message, receipt).map(|()| &[][..])
             }
             KeyRequest::Close(session) => {
                 self.close(session);

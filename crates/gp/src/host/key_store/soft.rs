@@ -3,16 +3,20 @@
 use core::fmt;
 
 use huiwan_apdu::Command;
-use huiwan_crypto::{Aes, Secret, Tdes};
+use huiwan_crypto::{Aes, Random, Secret, Tdes};
 use zeroize::Zeroizing;
 
 use super::super::secure_channel::{ExternalAuthenticate, Open};
-use super::{Derivation, KeyError, KeyRef, KeyStore, OpenRequest, SessionId};
+use super::{Derivation, KeyError, KeyHandle, KeyRef, KeyStore, OpenRequest, SessionId};
 use crate::diversification::{self, Purpose};
 use crate::initialize_update::{Answer, Proof};
 use crate::put_key::{self, KeyType};
 use crate::secure_channel::{Scp, StaticKeysRef};
 use crate::{scp02, scp03};
+
+mod single;
+
+pub use single::{NoRandom, SingleKey};
 
 /// A key set in memory: ENC, MAC, DEK of one algorithm and length.
 #[derive(Clone)]
@@ -70,11 +74,15 @@ struct Session {
     keys: StaticKeys,
 }
 
-/// Keys and sessions in memory: up to `KEYS` key sets and `SESSIONS` sessions at once.
-pub struct SoftKeyStore<const KEYS: usize, const SESSIONS: usize> {
+/// Keys and sessions in memory: up to `KEYS` key sets, as many keys that stand alone, and `SESSIONS` sessions at once.
+///
+/// `R` is a random source, which some operations need: RSA signatures.
+pub struct SoftKeyStore<const KEYS: usize, const SESSIONS: usize, R = NoRandom> {
     sets: heapless::Vec<KeySet, KEYS>,
+    singles: heapless::Vec<(KeyHandle, SingleKey), KEYS>,
     sessions: heapless::Vec<Session, SESSIONS>,
     next: u32,
+    random: R,
 }
 
 impl<const KEYS: usize, const SESSIONS: usize> Default for SoftKeyStore<KEYS, SESSIONS> {
@@ -83,20 +91,35 @@ impl<const KEYS: usize, const SESSIONS: usize> Default for SoftKeyStore<KEYS, SE
     }
 }
 
-impl<const KEYS: usize, const SESSIONS: usize> fmt::Debug for SoftKeyStore<KEYS, SESSIONS> {
+impl<const KEYS: usize, const SESSIONS: usize, R> fmt::Debug for SoftKeyStore<KEYS, SESSIONS, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SoftKeyStore")
             .field("key_sets", &self.sets.len())
+            .field("single_keys", &self.singles.len())
             .field("sessions", &self.sessions.len())
             .finish_non_exhaustive()
     }
 }
 
 impl<const KEYS: usize, const SESSIONS: usize> SoftKeyStore<KEYS, SESSIONS> {
-    /// An empty store.
+    /// An empty store without a random source.
     #[must_use]
     pub const fn new() -> Self {
-        Self { sets: heapless::Vec::new(), sessions: heapless::Vec::new(), next: 1 }
+        Self::with_random(NoRandom)
+    }
+}
+
+impl<const KEYS: usize, const SESSIONS: usize, R> SoftKeyStore<KEYS, SESSIONS, R> {
+    /// An empty store.
+    #[must_use]
+    pub const fn with_random(random: R) -> Self {
+        Self {
+            sets: heapless::Vec::new(),
+            singles: heapless::Vec::new(),
+            sessions: heapless::Vec::new(),
+            next: 1,
+            random,
+        }
     }
 
     /// Adds or replaces a key set under a name of the caller's: three AES keys of 16, 24 or 32 bytes.
@@ -114,6 +137,18 @@ impl<const KEYS: usize, const SESSIONS: usize> SoftKeyStore<KEYS, SESSIONS> {
     /// [`KeyError::Unavailable`] if the keys are no such keys, [`KeyError::Full`] if there is no room.
     pub fn insert_des(&mut self, id: u32, enc: &[u8], mac: &[u8], dek: &[u8]) -> Result<(), KeyError> {
         self.put(KeySet::des(id, [enc, mac, dek])?)
+    }
+
+    /// Adds or replaces a key that stands alone, under a name of the caller's.
+    ///
+    /// # Errors
+    /// [`KeyError::Full`] if there is no room.
+    pub fn insert_single(&mut self, handle: KeyHandle, key: SingleKey) -> Result<(), KeyError> {
+        match self.singles.iter_mut().find(|(old, _)| *old == handle) {
+            Some((_, old)) => *old = key,
+            None => self.singles.push((handle, key)).map_err(|_| KeyError::Full)?,
+        }
+        Ok(())
     }
 
     fn put(&mut self, set: KeySet) -> Result<(), KeyError> {
@@ -153,6 +188,11 @@ impl<const KEYS: usize, const SESSIONS: usize> SoftKeyStore<KEYS, SESSIONS> {
         }
     }
 
+    fn single(&self, handle: KeyHandle) -> Result<&SingleKey, KeyError> {
+        let named = self.singles.iter().find(|(name, _)| *name == handle);
+        named.map(|(_, key)| key).ok_or(KeyError::UnknownKey)
+    }
+
     fn session(&mut self, id: SessionId) -> Result<&mut Session, KeyError> {
         self.sessions.iter_mut().find(|session| session.id == id).ok_or(KeyError::UnknownSession)
     }
@@ -164,7 +204,7 @@ fn secret(key: &[u8]) -> Result<Secret<32>, KeyError> {
     Ok(Secret::new(*bytes))
 }
 
-impl<const KEYS: usize, const SESSIONS: usize> KeyStore for SoftKeyStore<KEYS, SESSIONS> {
+impl<const KEYS: usize, const SESSIONS: usize, R: Random> KeyStore for SoftKeyStore<KEYS, SESSIONS, R> {
     fn open(&mut self, request: &OpenRequest) -> Result<(SessionId, ExternalAuthenticate), KeyError> {
         let handshake = request.handshake();
         let protocol = handshake.protocol(&request.answer);
@@ -281,6 +321,21 @@ impl<const KEYS: usize, const SESSIONS: usize> KeyStore for SoftKeyStore<KEYS, S
                 put_key::put_field(out, at, key_type, set.len, padded, &check_value).ok_or(KeyError::Full)?;
         }
         out.get(..at).ok_or(KeyError::Full)
+    }
+
+    fn sign_token<'o>(
+        &mut self,
+        key: KeyHandle,
+        message: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], KeyError> {
+        let named = self.singles.iter().find(|(name, _)| *name == key);
+        let (_, key) = named.ok_or(KeyError::UnknownKey)?;
+        key.sign(message, &mut self.random, out)
+    }
+
+    fn verify_receipt(&mut self, key: KeyHandle, message: &[u8], receipt: &[u8]) -> Result<(), KeyError> {
+        self.single(key)?.verify(message, receipt)
     }
 
     fn close(&mut self, session: SessionId) {

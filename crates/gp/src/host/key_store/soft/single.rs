@@ -1,0 +1,149 @@
+//! Keys that stand alone.
+
+use core::fmt;
+
+use huiwan_crypto::ec::{EcPrivate, EcPublic, P256};
+use huiwan_crypto::rsa::{RsaPrivate, RsaPublic};
+use huiwan_crypto::{Random, RandomFailed, Secret, ct_eq};
+
+use super::super::KeyError;
+use crate::put_key::KeyType;
+use crate::token;
+
+/// No random source: what needs one is [`KeyError::Unavailable`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NoRandom;
+
+impl Random for NoRandom {
+    fn fill(&mut self, _: &mut [u8]) -> Result<(), RandomFailed> {
+        Err(RandomFailed)
+    }
+}
+
+/// A key that stands alone, for what its kind can do.
+#[derive(Clone)]
+pub struct SingleKey(Kind);
+
+#[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "an RSA key; a boxed one would need alloc")]
+enum Kind {
+    Symmetric { key_type: KeyType, key: Secret<32>, len: usize },
+    RsaPrivate(RsaPrivate),
+    RsaPublic(RsaPublic),
+    EcPrivate(EcPrivate<P256>),
+    EcPublic(EcPublic<P256>),
+}
+
+impl fmt::Debug for SingleKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Kind::Symmetric { key_type: KeyType::Des, .. } => "SingleKey(DES)",
+            Kind::Symmetric { .. } => "SingleKey(AES)",
+            Kind::RsaPrivate(_) => "SingleKey(RSA private)",
+            Kind::RsaPublic(_) => "SingleKey(RSA public)",
+            Kind::EcPrivate(_) => "SingleKey(P-256 private)",
+            Kind::EcPublic(_) => "SingleKey(P-256 public)",
+        })
+    }
+}
+
+impl From<RsaPrivate> for SingleKey {
+    fn from(key: RsaPrivate) -> Self {
+        Self(Kind::RsaPrivate(key))
+    }
+}
+
+impl From<RsaPublic> for SingleKey {
+    fn from(key: RsaPublic) -> Self {
+        Self(Kind::RsaPublic(key))
+    }
+}
+
+impl From<EcPrivate<P256>> for SingleKey {
+    fn from(key: EcPrivate<P256>) -> Self {
+        Self(Kind::EcPrivate(key))
+    }
+}
+
+impl From<EcPublic<P256>> for SingleKey {
+    fn from(key: EcPublic<P256>) -> Self {
+        Self(Kind::EcPublic(key))
+    }
+}
+
+impl SingleKey {
+    /// A triple DES key of 16 or 24 bytes.
+    ///
+    /// # Errors
+    /// [`KeyError::Unavailable`] for another length.
+    pub fn des(key: &[u8]) -> Result<Self, KeyError> {
+        if matches!(key.len(), 16 | 24) {
+            Self::symmetric(KeyType::Des, key)
+        } else {
+            Err(KeyError::Unavailable)
+        }
+    }
+
+    /// An AES key of 16, 24 or 32 bytes.
+    ///
+    /// # Errors
+    /// [`KeyError::Unavailable`] for another length.
+    pub fn aes(key: &[u8]) -> Result<Self, KeyError> {
+        if matches!(key.len(), 16 | 24 | 32) {
+            Self::symmetric(KeyType::Aes, key)
+        } else {
+            Err(KeyError::Unavailable)
+        }
+    }
+
+    fn symmetric(key_type: KeyType, key: &[u8]) -> Result<Self, KeyError> {
+        Ok(Self(Kind::Symmetric { key_type, key: super::secret(key)?, len: key.len() }))
+    }
+
+    /// A signature in the scheme of the key. [GPC C.1, C.4]
+    pub(super) fn sign<'o>(
+        &self,
+        message: &[u8],
+        random: &mut dyn Random,
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], KeyError> {
+        match &self.0 {
+            Kind::Symmetric { key_type, key, len } => {
+                let key = key.expose().get(..*len).ok_or(KeyError::Unavailable)?;
+                let signature = token::symmetric(*key_type, key, &[message]).ok_or(KeyError::Algorithm)?;
+                let out = out.get_mut(..signature.len()).ok_or(KeyError::Full)?;
+                out.copy_from_slice(&signature);
+                Ok(out)
+            }
+            Kind::RsaPrivate(key) => {
+                let out = out.get_mut(..key.modulus_len()).ok_or(KeyError::Full)?;
+                token::sign_rsa(key, &[message], random, out).map_err(|_| KeyError::Unavailable)
+            }
+            Kind::EcPrivate(key) => {
+                let out = out.get_mut(..token::ECDSA_LEN).ok_or(KeyError::Full)?;
+                token::sign_ecdsa(key, &[message], out).map_err(|_| KeyError::Unavailable)?;
+                Ok(out)
+            }
+            Kind::RsaPublic(_) | Kind::EcPublic(_) => Err(KeyError::Algorithm),
+        }
+    }
+
+    /// Checks a signature in the scheme of the key; a private key knows its public one.
+    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), KeyError> {
+        let good = match &self.0 {
+            Kind::Symmetric { key_type, key, len } => {
+                let key = key.expose().get(..*len).ok_or(KeyError::Unavailable)?;
+                let expected = token::symmetric(*key_type, key, &[message]).ok_or(KeyError::Algorithm)?;
+                ct_eq(&expected, signature)
+            }
+            Kind::RsaPrivate(key) => token::verify_rsa(key.public(), &[message], signature).is_ok(),
+            Kind::RsaPublic(key) => token::verify_rsa(key, &[message], signature).is_ok(),
+            Kind::EcPrivate(key) => {
+                let key = key.public().map_err(|_| KeyError::Unavailable)?;
+                token::verify_ecdsa(&key, &[message], signature).is_ok()
+            }
+            Kind::EcPublic(key) => token::verify_ecdsa(key, &[message], signature).is_ok(),
+        };
+        if good { Ok(()) } else { Err(KeyError::Signature) }
+    }
+}
