@@ -7,9 +7,7 @@
 //! [`Input::Response`]; takes [`Step::Key`] to a [`KeyStore`](super::KeyStore) and gives its answer back as [`Input::Key`]; and goes on
 //! after [`Step::Answer`] and [`Step::Stored`] with [`Input::Continue`]. Nothing here waits, so one thread can manage many cards.
 
-use core::fmt;
-
-use huiwan_apdu::{Aid, Command, Ne, Response, Sw};
+use huiwan_apdu::{Aid, Response, Sw};
 use huiwan_tlv::Tag;
 
 use super::fault::{Fault, FaultKind, Stage};
@@ -25,6 +23,13 @@ use crate::delete::Target;
 use crate::get_status::Scope;
 use crate::scp03::Octets;
 use crate::secure_channel::{Level, Scp};
+
+mod command;
+mod step;
+
+use command::get_data;
+pub(super) use command::{command, copy, expect_ok, get_data_command, tell, too_long};
+pub use step::{Input, Misuse, Outcome, Step};
 
 /// Output buffer that is enough for every step.
 pub const OUT_LEN: usize = 640;
@@ -77,78 +82,6 @@ pub struct OpenChannel {
     /// recognition data decides; if it says nothing S8 is tried first, then S16.
     pub host_challenge: Octets,
 }
-
-/// What goes into a step.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub enum Input<'a, 'j> {
-    /// Start a task; the one before must be done.
-    Start(Job<'j>),
-    /// The card's answer to [`Step::Send`]: data ‖ SW.
-    Response(&'a [u8]),
-    /// The key store's answer to [`Step::Key`].
-    Key(KeyAnswer<'a>),
-    /// Go on after [`Step::Answer`] or [`Step::Stored`].
-    Continue,
-    /// The card is gone.
-    CardLost,
-}
-
-/// What comes out of a step. Exhaustive on purpose: a step its driver does not know cannot be carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Step<'o> {
-    /// Send this to the card.
-    Send(&'o [u8]),
-    /// Ask the key store.
-    Key(KeyRequest<'o>),
-    /// Data the task was for.
-    Answer {
-        /// Plain response data.
-        data: &'o [u8],
-        /// Status word.
-        sw: Sw,
-    },
-    /// A data grouping of the script is on the card.
-    Stored {
-        /// Its place in the script, from 0.
-        index: usize,
-        /// Its identifier.
-        id: u16,
-    },
-    /// The task is over.
-    Done(Outcome),
-}
-
-/// How a task ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// As wanted.
-    Complete,
-    /// Not as wanted, with the reason and what is safe to do.
-    Fault(Fault),
-}
-
-/// The caller did not follow the protocol of [`Manager::step`]; nothing has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Misuse {
-    /// The input does not fit what was asked for.
-    UnexpectedInput,
-    /// The output buffer is smaller than [`OUT_LEN`].
-    OutputTooSmall,
-}
-
-impl fmt::Display for Misuse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnexpectedInput => f.write_str("input does not fit the last step"),
-            Self::OutputTooSmall => write!(f, "output buffer is smaller than {OUT_LEN} bytes"),
-        }
-    }
-}
-
-impl core::error::Error for Misuse {}
 
 /// An open secure channel, as the manager knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -463,64 +396,4 @@ impl<'j> Task<'j> {
             Job::Command(command) => Self::Command(command),
         }
     }
-}
-
-fn get_data(tag: Tag, event: Event<'_>, cla: u8, out: &mut [u8]) -> Turn {
-    match event {
-        Event::Begin => get_data_command(tag, cla, out),
-        Event::Response(response) => tell(&response, out, Stage::GetData),
-        _ => Ok(Todo::Done),
-    }
-}
-
-/// GET DATA as a plain command.
-pub(super) fn get_data_command(tag: Tag, cla: u8, out: &mut [u8]) -> Turn {
-    let [.., p1, p2] = tag.get().to_be_bytes();
-    command([cla, huiwan_apdu::Ins::GET_DATA.value(), p1, p2], |_| Some(0), out, Stage::GetData)
-}
-
-/// Passes a response to the caller.
-pub(super) fn tell(response: &Response<'_>, out: &mut [u8], stage: Stage) -> Turn {
-    let len = copy(response.data(), out).ok_or(too_long(stage))?.len();
-    Ok(Todo::Answer(len, response.sw()))
-}
-
-/// Bytes of the longest short command; data is built behind it.
-const DATA_AT: usize = 264;
-
-/// Writes a plain command with Le 00; `data` writes the data field and returns its length, `None` if it does not fit.
-pub(super) fn command(
-    [cla, ins, p1, p2]: [u8; 4],
-    data: impl FnOnce(&mut [u8]) -> Option<usize>,
-    out: &mut [u8],
-    stage: Stage,
-) -> Turn {
-    let (head, tail) = out.split_at_mut_checked(DATA_AT).ok_or(too_long(stage))?;
-    let len = data(tail).ok_or(too_long(stage))?;
-    let data = tail.get(..len).ok_or(too_long(stage))?;
-    if len > 255 {
-        return Err(too_long(stage));
-    }
-    let command = Command::new(cla, ins, p1, p2).with_data(data).with_ne(Ne::MAX_SHORT);
-    command.write(head).map(|written| Todo::Command(written.len())).map_err(|_| too_long(stage))
-}
-
-/// The response if its status is 9000.
-pub(super) fn expect_ok<'a>(response: Response<'a>, stage: Stage) -> Result<Response<'a>, Fault> {
-    if response.sw().is_ok() {
-        Ok(response)
-    } else {
-        Err(Fault { stage, kind: FaultKind::Status(response.sw()) })
-    }
-}
-
-pub(super) fn too_long(stage: Stage) -> Fault {
-    Fault { stage, kind: FaultKind::TooLong }
-}
-
-/// Copies to the beginning of `out`.
-pub(super) fn copy<'o>(from: &[u8], out: &'o mut [u8]) -> Option<&'o [u8]> {
-    let to = out.get_mut(..from.len())?;
-    to.copy_from_slice(from);
-    Some(to)
 }
