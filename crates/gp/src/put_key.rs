@@ -34,6 +34,8 @@ pub const TYPE_A1_RSA_MODULUS: u8 = 0xA1;
 pub const TYPE_B0_ECC_POINT: u8 = 0xB0;
 /// Type of the reference of the curve of an ECC key.
 pub const TYPE_F0_ECC_CURVE: u8 = 0xF0;
+/// Reference of the curve P-256. [GPC B.4.4]
+pub const CURVE_P256: u8 = 0x00;
 /// The field is of format 2.
 const FORMAT_2: u8 = 0xFF;
 

@@ -8,11 +8,14 @@ use core::fmt;
 
 use super::secure_channel::{ExternalAuthenticate, SessionError};
 use crate::diversification::Scheme;
+use crate::put_key::KeyType;
 
+mod pin_block;
 mod request;
 mod soft;
 
-pub use request::{KeyRequest, OpenRequest};
+pub use pin_block::PinFormat;
+pub use request::{Chaining, KeyRequest, OpenRequest, PinBlock, ZoneValue};
 pub use soft::{NoRandom, SingleKey, SoftKeyStore};
 
 /// The store's own name for a card's key set, or for the master key it is derived from.
@@ -87,6 +90,8 @@ pub enum KeyError {
     NotAuthentic,
     /// A receipt is wrong.
     Signature,
+    /// A PIN block has no PIN in it, as its format, account number or key is another.
+    PinBlock,
     /// The store knows no such key.
     UnknownKey,
     /// The store knows no such session.
@@ -109,6 +114,7 @@ impl fmt::Display for KeyError {
             Self::CardCryptogram => "card cryptogram is wrong",
             Self::NotAuthentic => "response is not authentic",
             Self::Signature => "signature is wrong",
+            Self::PinBlock => "pin block has no pin in it",
             Self::UnknownKey => "key is not in the store",
             Self::UnknownSession => "session is not open",
             Self::Algorithm => "key is of another algorithm than the card's secure channel",
@@ -196,6 +202,52 @@ pub trait KeyStore {
         out: &'o mut [u8],
     ) -> Result<&'o [u8], KeyError>;
 
+    /// Writes the key data field of PUT KEY for one key.
+    ///
+    /// # Errors
+    /// [`KeyError`]; [`KeyError::Algorithm`] if the key is not of that type, [`KeyError::Unavailable`] from a store that has no such keys.
+    fn wrap_key<'o>(
+        &mut self,
+        session: SessionId,
+        key: KeyHandle,
+        key_type: KeyType,
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], KeyError> {
+        let _ = (session, key, key_type, out);
+        Err(KeyError::Unavailable)
+    }
+
+    /// Takes a value from a zone's key to the card's DEK.
+    ///
+    /// # Errors
+    /// [`KeyError`]; [`KeyError::TooLong`] for a value that is not whole blocks, [`KeyError::Unavailable`] from a store that has no
+    /// zones.
+    fn reencrypt<'o>(
+        &mut self,
+        session: SessionId,
+        zone: KeyHandle,
+        value: &ZoneValue<'_>,
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], KeyError> {
+        let _ = (session, zone, value, out);
+        Err(KeyError::Unavailable)
+    }
+
+    /// Takes a PIN from a zone's key to the card's DEK.
+    ///
+    /// # Errors
+    /// [`KeyError`]; [`KeyError::PinBlock`] if there is no PIN in the block, [`KeyError::Unavailable`] from a store that has no zones.
+    fn translate_pin_block<'o>(
+        &mut self,
+        session: SessionId,
+        zone: KeyHandle,
+        pin: &PinBlock<'_>,
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], KeyError> {
+        let _ = (session, zone, pin, out);
+        Err(KeyError::Unavailable)
+    }
+
     /// Signs a token with the scheme of the key, see [`crate::token`].
     ///
     /// # Errors
@@ -236,6 +288,11 @@ pub trait KeyStore {
             KeyRequest::Encrypt { session, data } => self.encrypt(session, data, out),
             KeyRequest::ExportKeys { session, key, version, ref key_diversification } => {
                 self.export_keys(session, key, version, key_diversification, out)
+            }
+            KeyRequest::WrapKey { session, key, key_type } => self.wrap_key(session, key, key_type, out),
+            KeyRequest::Reencrypt { session, zone, ref value } => self.reencrypt(session, zone, value, out),
+            KeyRequest::TranslatePinBlock { session, zone, ref pin } => {
+                self.translate_pin_block(session, zone, pin, out)
             }
             KeyRequest::SignToken { key, message } => self.sign_token(key, message, out),
             KeyRequest::VerifyReceipt { key, message, receipt } => {

@@ -4,9 +4,10 @@ use huiwan_apdu::Aid;
 
 #[cfg(doc)]
 use super::{KeyAnswer, KeyError};
-use super::{KeyHandle, KeyRef, SessionId};
+use super::{KeyHandle, KeyRef, PinFormat, SessionId};
 use crate::host::secure_channel::AwaitCard;
 use crate::initialize_update::Answer;
+use crate::put_key::KeyType;
 use crate::scp03::Octets;
 use crate::secure_channel::Level;
 use crate::{scp01, scp02};
@@ -38,6 +39,39 @@ impl OpenRequest {
     pub fn handshake(&self) -> AwaitCard {
         AwaitCard::new(self.host_challenge).with_scp01(self.scp01).with_scp02(self.scp02)
     }
+}
+
+/// How a value is encrypted in a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Chaining {
+    /// Every block for itself.
+    Ecb,
+    /// Cipher block chaining from an ICV of zeros.
+    Cbc,
+}
+
+/// A value as it comes from a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ZoneValue<'a> {
+    /// How it is encrypted under the zone's key.
+    pub chaining: Chaining,
+    /// The encrypted value, whole blocks of the zone's cipher.
+    pub data: &'a [u8],
+    /// Padding for the card: 80 00 … to whole blocks of its cipher. Without it the value has to be whole blocks.
+    pub pad: bool,
+}
+
+/// A PIN as it comes from a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PinBlock<'a> {
+    /// How the block was made.
+    pub format: PinFormat,
+    /// Account number, ASCII digits with the check digit.
+    pub account: &'a [u8],
+    /// The block under the zone's key: 8 bytes, 16 of format 4.
+    pub block: &'a [u8],
+    /// As for [`ZoneValue::pad`].
+    pub pad: bool,
 }
 
 /// One secret operation.
@@ -80,6 +114,35 @@ pub enum KeyRequest<'a> {
         version: u8,
         /// Diversification data of the card.
         key_diversification: [u8; 10],
+    },
+    /// Write the key data field of a PUT KEY for one key. Answer: [`KeyAnswer::Bytes`], the field with its check value; the new version
+    /// goes before it. A secret key leaves the store only encrypted.
+    WrapKey {
+        /// Session whose key set's DEK protects the new key.
+        session: SessionId,
+        /// The new key.
+        key: KeyHandle,
+        /// What it is to be on the card: the public half of a private key, [`KeyType::Psk`] of an AES key.
+        key_type: KeyType,
+    },
+    /// Take a value from a zone between issuer and TSM to the card. Answer: [`KeyAnswer::Bytes`], the same under the session's DEK.
+    Reencrypt {
+        /// Session whose key set's DEK is meant.
+        session: SessionId,
+        /// The zone's key.
+        zone: KeyHandle,
+        /// The value.
+        value: ZoneValue<'a>,
+    },
+    /// Take a PIN from a zone between issuer and TSM to the card. Answer: [`KeyAnswer::Bytes`], a block of format 2 (the reference PIN
+    /// of grouping 8010) under the session's DEK.
+    TranslatePinBlock {
+        /// Session whose key set's DEK is meant.
+        session: SessionId,
+        /// The zone's PIN key.
+        zone: KeyHandle,
+        /// The PIN.
+        pin: PinBlock<'a>,
     },
     /// Sign what a command of content management says, for an issuer that delegates it. Answer: [`KeyAnswer::Bytes`], the token.
     SignToken {

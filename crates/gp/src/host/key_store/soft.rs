@@ -7,7 +7,7 @@ use huiwan_crypto::{Aes, Random, Secret, Tdes};
 use zeroize::Zeroizing;
 
 use super::super::secure_channel::{ExternalAuthenticate, Open};
-use super::{Derivation, KeyError, KeyHandle, KeyRef, KeyStore, OpenRequest, SessionId};
+use super::{Derivation, KeyError, KeyHandle, KeyRef, KeyStore, OpenRequest, PinBlock, SessionId, ZoneValue};
 use crate::diversification::{self, Purpose};
 use crate::initialize_update::{Answer, Proof};
 use crate::put_key::{self, KeyType};
@@ -15,6 +15,7 @@ use crate::secure_channel::{Scp, StaticKeysRef};
 use crate::{scp02, scp03};
 
 mod single;
+mod zone;
 
 pub use single::{NoRandom, SingleKey};
 
@@ -72,6 +73,19 @@ struct Session {
     id: SessionId,
     open: Open,
     keys: StaticKeys,
+}
+
+impl Session {
+    /// A key as it leaves the store, in blocks of the session's DEK.
+    fn wrapped<'b>(&self, clear: &[u8], block: &'b mut [u8; 32]) -> Result<&'b [u8], KeyError> {
+        // An AES-192 key fills its second AES block with zeros, which say nothing about the key. [AmdD 7.2]
+        let len = clear.len().checked_next_multiple_of(self.open.block_len()).ok_or(KeyError::Unavailable)?;
+        block.fill(0);
+        let padded = block.get_mut(..len).ok_or(KeyError::Unavailable)?;
+        padded.get_mut(..clear.len()).ok_or(KeyError::Unavailable)?.copy_from_slice(clear);
+        self.open.encrypt_sensitive(&self.keys, padded).map_err(|_| KeyError::Unavailable)?;
+        Ok(padded)
+    }
 }
 
 /// Keys and sessions in memory: up to `KEYS` key sets, as many keys that stand alone, and `SESSIONS` sessions at once.
@@ -193,6 +207,11 @@ impl<const KEYS: usize, const SESSIONS: usize, R> SoftKeyStore<KEYS, SESSIONS, R
         named.map(|(_, key)| key).ok_or(KeyError::UnknownKey)
     }
 
+    fn key_and_session(&self, handle: KeyHandle, id: SessionId) -> Result<(&SingleKey, &Session), KeyError> {
+        let session = self.sessions.iter().find(|session| session.id == id);
+        Ok((self.single(handle)?, session.ok_or(KeyError::UnknownSession)?))
+    }
+
     fn session(&mut self, id: SessionId) -> Result<&mut Session, KeyError> {
         self.sessions.iter_mut().find(|session| session.id == id).ok_or(KeyError::UnknownSession)
     }
@@ -305,22 +324,51 @@ impl<const KEYS: usize, const SESSIONS: usize, R: Random> KeyStore for SoftKeySt
     ) -> Result<&'o [u8], KeyError> {
         let set = self.set(key, key_diversification)?;
         let session = self.session(session)?;
-        let block_len = session.open.block_len();
         let key_type = set.keys.key_type();
         *out.first_mut().ok_or(KeyError::Full)? = version;
         let mut at = 1;
         for raw in &set.raw {
             let clear = raw.expose().get(..set.len).ok_or(KeyError::Unavailable)?;
             let check_value = key_type.check_value(clear).ok_or(KeyError::Unavailable)?;
-            // An AES-192 key fills its second AES block with zeros, which say nothing about the key. [AmdD 7.2]
             let mut block = Zeroizing::new([0; 32]);
-            let padded = block.get_mut(..set.len.next_multiple_of(block_len)).ok_or(KeyError::Unavailable)?;
-            padded.get_mut(..set.len).ok_or(KeyError::Unavailable)?.copy_from_slice(clear);
-            session.open.encrypt_sensitive(&session.keys, padded).map_err(|_| KeyError::Unavailable)?;
-            at =
-                put_key::put_field(out, at, key_type, set.len, padded, &check_value).ok_or(KeyError::Full)?;
+            let block = session.wrapped(clear, &mut block)?;
+            at = put_key::put_field(out, at, key_type, set.len, block, &check_value).ok_or(KeyError::Full)?;
         }
         out.get(..at).ok_or(KeyError::Full)
+    }
+
+    fn wrap_key<'o>(
+        &mut self,
+        session: SessionId,
+        key: KeyHandle,
+        key_type: KeyType,
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], KeyError> {
+        let (key, session) = self.key_and_session(key, session)?;
+        let len = key.put(session, key_type, out)?;
+        out.get(..len).ok_or(KeyError::Full)
+    }
+
+    fn reencrypt<'o>(
+        &mut self,
+        session: SessionId,
+        zone: KeyHandle,
+        value: &ZoneValue<'_>,
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], KeyError> {
+        let (zone, session) = self.key_and_session(zone, session)?;
+        session.reencrypt(zone, value, out)
+    }
+
+    fn translate_pin_block<'o>(
+        &mut self,
+        session: SessionId,
+        zone: KeyHandle,
+        pin: &PinBlock<'_>,
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], KeyError> {
+        let (zone, session) = self.key_and_session(zone, session)?;
+        session.translate_pin_block(zone, pin, out)
     }
 
     fn sign_token<'o>(
