@@ -28,6 +28,7 @@ pub use fault::{Fault, FaultKind, Stage};
 pub use install::Install;
 pub use key_store::{KeyAnswer, KeyError, KeyHandle, KeyRef, KeyRequest, KeyStore, SessionId, SoftKeyStore};
 pub use manager::{Input, Job, Manager, Misuse, OpenChannel, Outcome, Step};
+pub use open::{HostIdentity, OpenImplicit, OpenScp11};
 pub use personalise::{Grouping, Personalise};
 pub use player::Player;
 pub use put_keys::PutKeys;

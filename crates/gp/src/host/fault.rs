@@ -16,6 +16,14 @@ pub enum Stage {
     InitializeUpdate,
     /// EXTERNAL AUTHENTICATE.
     ExternalAuthenticate,
+    /// The first command of an SCP02 channel without a handshake is being prepared.
+    Initiate,
+    /// GET DATA for the card's certificates of SCP11, and their check.
+    CardCertificates,
+    /// PERFORM SECURITY OPERATION with the host's certificates.
+    HostCertificates,
+    /// MUTUAL or INTERNAL AUTHENTICATE, and the check of its receipt.
+    Authenticate,
     /// GET DATA.
     GetData,
     /// GET STATUS.
@@ -47,6 +55,10 @@ impl fmt::Display for Stage {
             Self::Select => f.write_str("select"),
             Self::InitializeUpdate => f.write_str("initialize update"),
             Self::ExternalAuthenticate => f.write_str("external authenticate"),
+            Self::Initiate => f.write_str("implicit initiation"),
+            Self::CardCertificates => f.write_str("card certificates"),
+            Self::HostCertificates => f.write_str("host certificates"),
+            Self::Authenticate => f.write_str("authenticate"),
             Self::GetData => f.write_str("get data"),
             Self::GetStatus => f.write_str("get status"),
             Self::Install => f.write_str("install"),
@@ -138,6 +150,14 @@ impl Fault {
                 "wrong keys, wrong key version or wrong derivation for this card",
                 "nothing was sent that counts as a failed attempt; check the key reference before the next try",
             ),
+            FaultKind::Key(KeyError::Certificate) => advice(
+                "the card's certificates come from another authority, or belong to another key",
+                "nothing was told to the card; do not go on before its origin is clear",
+            ),
+            FaultKind::Key(KeyError::CardReceipt) => advice(
+                "the card does not hold the key of its certificate, or derives session keys by another hash or mode",
+                "the channel was not used; check the card's profile, else do not trust this card",
+            ),
             FaultKind::Key(KeyError::NotAuthentic) => advice(
                 "the response was changed on its way, or the card lost the session",
                 "open a new channel and read the card's state; do not assume that the command failed",
@@ -190,6 +210,14 @@ impl Fault {
             (Stage::InitializeUpdate, 0x6982 | 0x6983) => advice(
                 "the card limits failed attempts",
                 "stop and find the right keys before any further attempt",
+            ),
+            (Stage::CardCertificates, 0x6A88) => advice(
+                "the card has no certificate for a key of this identifier and version",
+                "read the key information template (E0) for its keys of type B0",
+            ),
+            (Stage::HostCertificates, 0x6600 | 0x6640 | 0x6A88) => advice(
+                "the card does not know the authority of the host's certificates, or the host is not on its list",
+                "compare the authority's key on the card (E0) with the chain; the card was not changed",
             ),
             (Stage::ExternalAuthenticate, 0x6300) => advice(
                 "the card does not accept the host cryptogram although its own was right",

@@ -15,7 +15,7 @@ mod request;
 mod soft;
 
 pub use pin_block::PinFormat;
-pub use request::{Chaining, KeyRequest, OpenRequest, PinBlock, ZoneValue};
+pub use request::{Chaining, ImplicitRequest, KeyRequest, OpenRequest, PinBlock, Scp11Request, ZoneValue};
 pub use soft::{NoRandom, SingleKey, SoftKeyStore};
 
 /// The store's own name for a card's key set, or for the master key it is derived from.
@@ -74,6 +74,15 @@ pub enum KeyAnswer<'a> {
         /// Command to send.
         external_authenticate: ExternalAuthenticate,
     },
+    /// The session is ready for use.
+    Ready(SessionId),
+    /// The card's certificates are good, and a session has begun.
+    Agreeing {
+        /// Session.
+        session: SessionId,
+        /// Data of MUTUAL or INTERNAL AUTHENTICATE.
+        data: &'a [u8],
+    },
     /// Bytes.
     Bytes(&'a [u8]),
     /// No.
@@ -86,6 +95,10 @@ pub enum KeyAnswer<'a> {
 pub enum KeyError {
     /// The card cryptogram is wrong.
     CardCryptogram,
+    /// A certificate of the card is none of the authority's.
+    Certificate,
+    /// The card's receipt of SCP11 is wrong.
+    CardReceipt,
     /// A response's protection is wrong; the session is over.
     NotAuthentic,
     /// A receipt is wrong.
@@ -112,6 +125,8 @@ impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::CardCryptogram => "card cryptogram is wrong",
+            Self::Certificate => "card certificate is wrong",
+            Self::CardReceipt => "card receipt is wrong",
             Self::NotAuthentic => "response is not authentic",
             Self::Signature => "signature is wrong",
             Self::PinBlock => "pin block has no pin in it",
@@ -153,6 +168,53 @@ pub trait KeyStore {
     /// [`KeyError`]; [`KeyError::Unavailable`] from a store that does not do this, or if the card's challenge is random.
     fn open_ahead(&mut self, request: &OpenRequest) -> Result<(SessionId, ExternalAuthenticate), KeyError> {
         let _ = request;
+        Err(KeyError::Unavailable)
+    }
+
+    /// Prepares an SCP02 session with implicit initiation.
+    ///
+    /// # Errors
+    /// [`KeyError`]; [`KeyError::Unavailable`] from a store that does not do this.
+    fn open_implicit(&mut self, request: &ImplicitRequest) -> Result<SessionId, KeyError> {
+        let _ = request;
+        Err(KeyError::Unavailable)
+    }
+
+    /// Verifies the card's certificates and begins an SCP11 session; the data of its authenticate command go into `out`.
+    ///
+    /// # Errors
+    /// [`KeyError`]; [`KeyError::Certificate`] if the card's are wrong, [`KeyError::Unavailable`] from a store without SCP11.
+    fn begin_scp11<'o>(
+        &mut self,
+        request: &Scp11Request,
+        certificates: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<(SessionId, &'o [u8]), KeyError> {
+        let _ = (request, certificates, out);
+        Err(KeyError::Unavailable)
+    }
+
+    /// Checks the card's receipt; the session keys stay in here.
+    ///
+    /// # Errors
+    /// [`KeyError`]; [`KeyError::CardReceipt`] if the receipt is wrong.
+    fn finish_scp11(&mut self, session: SessionId, answer: &[u8]) -> Result<(), KeyError> {
+        let _ = (session, answer);
+        Err(KeyError::Unavailable)
+    }
+
+    /// Both for a card that is not at hand, in variant c: what it will answer is computed here.
+    ///
+    /// # Errors
+    /// As [`Self::begin_scp11`]; [`KeyError::Algorithm`] for another variant.
+    fn scp11_ahead<'o>(
+        &mut self,
+        request: &Scp11Request,
+        certificates: &[u8],
+        seed: &[u8; 16],
+        out: &'o mut [u8],
+    ) -> Result<(SessionId, &'o [u8]), KeyError> {
+        let _ = (request, certificates, seed, out);
         Err(KeyError::Unavailable)
     }
 
@@ -280,9 +342,24 @@ pub trait KeyStore {
             Ok((session, external_authenticate)) => KeyAnswer::Opened { session, external_authenticate },
             Err(error) => KeyAnswer::Refused(error),
         };
+        let agreeing = |agreeing| match agreeing {
+            Ok((session, data)) => KeyAnswer::Agreeing { session, data },
+            Err(error) => KeyAnswer::Refused(error),
+        };
+        let ready = |ready: Result<_, _>| ready.map_or_else(KeyAnswer::Refused, KeyAnswer::Ready);
         let bytes = match *request {
             KeyRequest::Open(ref request) => return opened(self.open(request)),
             KeyRequest::OpenAhead(ref request) => return opened(self.open_ahead(request)),
+            KeyRequest::OpenImplicit(ref request) => return ready(self.open_implicit(request)),
+            KeyRequest::BeginScp11 { ref request, certificates } => {
+                return agreeing(self.begin_scp11(request, certificates, out));
+            }
+            KeyRequest::FinishScp11 { session, answer } => {
+                return ready(self.finish_scp11(session, answer).map(|()| session));
+            }
+            KeyRequest::Scp11Ahead { ref request, certificates, ref seed } => {
+                return agreeing(self.scp11_ahead(request, certificates, seed, out));
+            }
             KeyRequest::Wrap { session, command } => self.wrap(session, command, out),
             KeyRequest::Unwrap { session, response } => self.unwrap(session, response, out),
             KeyRequest::Encrypt { session, data } => self.encrypt(session, data, out),

@@ -12,9 +12,11 @@ use huiwan_tlv::Tag;
 
 use super::fault::{Fault, FaultKind, Stage};
 use super::install::Install;
-use super::key_store::{KeyAnswer, KeyError, KeyRef, KeyRequest, OpenRequest, SessionId};
+use super::key_store::{
+    ImplicitRequest, KeyAnswer, KeyError, KeyRef, KeyRequest, OpenRequest, Scp11Request, SessionId,
+};
 use super::list::Listing;
-use super::open::Opening;
+use super::open::{OpenImplicit, OpenScp11, Opening};
 use super::personalise::{Personalise, Storing};
 use super::put_keys::{PutKeys, Rotating};
 use super::set_status::Transition;
@@ -40,6 +42,10 @@ pub const OUT_LEN: usize = 640;
 pub enum Job<'j> {
     /// Select and open a secure channel. A session that was open is forgotten.
     Open(OpenChannel),
+    /// The same for a card whose SCP02 has no handshake. [`Job::Open`] does so by itself if the card's recognition data names nothing else.
+    OpenImplicit(OpenImplicit),
+    /// The same by certificates.
+    OpenScp11(OpenScp11<'j>),
     /// Forget the session.
     Close,
     /// Read one data object; [`Step::Answer`] brings it. 6A88 is an answer too: optional data is optional.
@@ -118,6 +124,12 @@ pub(super) enum Todo {
     Bare(usize),
     /// Open a channel.
     Open(OpenRequest),
+    /// Open a channel without a handshake.
+    OpenImplicit(ImplicitRequest),
+    /// Begin a channel by certificates: the card's are these bytes.
+    BeginScp11(Scp11Request, usize),
+    /// Check the card's answer, these bytes.
+    FinishScp11(SessionId, usize),
     /// Encrypt these bytes under the card's data encryption key.
     Encrypt(usize),
     /// Export a key set.
@@ -140,7 +152,7 @@ pub(super) type Turn = Result<Todo, Fault>;
 #[derive(Debug)]
 enum Task<'j> {
     None,
-    Open(Opening),
+    Open(Opening<'j>),
     Close,
     GetData(Tag),
     List(Listing<'j>),
@@ -280,6 +292,18 @@ impl<'j> Manager<'j> {
                 self.phase = Phase::Asked;
                 Step::Key(KeyRequest::Open(request))
             }
+            (Todo::OpenImplicit(request), _) => {
+                self.phase = Phase::Asked;
+                Step::Key(KeyRequest::OpenImplicit(request))
+            }
+            (Todo::BeginScp11(request, len), _) => {
+                self.phase = Phase::Asked;
+                Step::Key(KeyRequest::BeginScp11 { request, certificates: bytes(len) })
+            }
+            (Todo::FinishScp11(session, len), _) => {
+                self.phase = Phase::Asked;
+                Step::Key(KeyRequest::FinishScp11 { session, answer: bytes(len) })
+            }
             (Todo::Close(session), _) => {
                 self.phase = Phase::Asked;
                 Step::Key(KeyRequest::Close(session))
@@ -384,6 +408,8 @@ impl<'j> Task<'j> {
     fn new(job: Job<'j>) -> Self {
         match job {
             Job::Open(request) => Self::Open(Opening::new(request)),
+            Job::OpenImplicit(request) => Self::Open(Opening::implicit(request)),
+            Job::OpenScp11(request) => Self::Open(Opening::scp11(request)),
             Job::Close => Self::Close,
             Job::GetData(tag) => Self::GetData(tag),
             Job::List { scope, prefix } => Self::List(Listing { scope, prefix, more: false, pages: 0 }),

@@ -10,7 +10,7 @@ use super::key_store::{KeyAnswer, KeyRef};
 use super::manager::{
     Channel, Event, OpenChannel, Todo, Turn, command, expect_ok, get_data_command, too_long,
 };
-use super::open::Opening;
+use super::open::Updating;
 use crate::delete::{self, Target};
 use crate::key_information::{self, TAG_E0_KEY_INFORMATION};
 use crate::put_key::{INS, KID_ENC, KeyData, SEVERAL};
@@ -36,7 +36,7 @@ enum State {
     Exporting,
     Putting { expected: heapless::Vec<u8, 10> },
     Forgetting(Channel),
-    Proving(Opening),
+    Proving(Updating),
     SecondInventory,
     Deleting,
 }
@@ -104,13 +104,16 @@ impl Rotating {
                 Ok(Todo::Close(open.session))
             }
             (State::Forgetting(old), Event::Key(_)) => {
-                let mut opening = Opening::again(OpenChannel {
+                // The card's recognition data is not at hand; every protocol's options are those nearly every card has.
+                let open = OpenChannel {
                     aid: Some(old.aid),
                     key_version: request.version,
                     key: request.key,
                     level: old.level,
                     host_challenge: request.host_challenge,
-                });
+                };
+                *channel = None;
+                let mut opening = Updating::again(open, old.aid);
                 let turn = opening.turn(Event::Begin, channel, cla, out);
                 self.state = State::Proving(opening);
                 turn

@@ -23,7 +23,7 @@ mod scp11;
 use self::scp01::Scp01;
 use self::scp02::Scp02;
 use self::scp03::Scp03;
-pub use self::scp11::AwaitReceipt;
+pub use self::scp11::{AwaitReceipt, verify_card_certificates};
 
 /// Instruction byte of EXTERNAL AUTHENTICATE.
 pub const EXTERNAL_AUTHENTICATE: u8 = 0x82;
@@ -388,21 +388,21 @@ impl Open {
     /// (SCP02, SCP11), else under the static one, which is `keys`'s. [GPC D.3, E.4.7, AmdD 6.2.8]
     ///
     /// # Errors
-    /// [`CryptoError`] if it is no whole number of blocks or the keys are of another algorithm.
-    pub fn encrypt_sensitive<'k>(
+    /// [`CryptoError`] if it is no whole number of blocks, or SCP03 comes without static keys of AES.
+    pub fn encrypt_sensitive(
         &self,
-        keys: impl Into<StaticKeysRef<'k>>,
+        keys: Option<StaticKeysRef<'_>>,
         data: &mut [u8],
     ) -> Result<(), CryptoError> {
-        match (&self.messaging, keys.into()) {
+        match (&self.messaging, keys) {
             (Messaging::Scp01(session), _) => session.keys.dek.encrypt_ecb(data),
             (Messaging::Scp02(session), _) if session.options().explicit() => {
                 session.keys().dek.encrypt_ecb(data)
             }
             (Messaging::Scp02(session), _) => session.keys().dek.encrypt_cbc(&[0; 8], data),
             (Messaging::Scp03(Scp03 { dek: Some(dek), .. }), _) => dek.encrypt_cbc(&[0; 16], data),
-            (Messaging::Scp03(_), StaticKeysRef::Aes(keys)) => keys.dek().encrypt_cbc(&[0; 16], data),
-            (Messaging::Scp03(_), StaticKeysRef::Des(_)) => Err(CryptoError),
+            (Messaging::Scp03(_), Some(StaticKeysRef::Aes(keys))) => keys.dek().encrypt_cbc(&[0; 16], data),
+            (Messaging::Scp03(_), _) => Err(CryptoError),
         }
     }
 

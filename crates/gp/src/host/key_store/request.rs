@@ -8,7 +8,8 @@ use super::{KeyHandle, KeyRef, PinFormat, SessionId};
 use crate::host::secure_channel::AwaitCard;
 use crate::initialize_update::Answer;
 use crate::put_key::KeyType;
-use crate::scp03::Octets;
+use crate::scp03::{Mode, Octets};
+use crate::scp11::Variant;
 use crate::secure_channel::Level;
 use crate::{scp01, scp02};
 
@@ -39,6 +40,38 @@ impl OpenRequest {
     pub fn handshake(&self) -> AwaitCard {
         AwaitCard::new(self.host_challenge).with_scp01(self.scp01).with_scp02(self.scp02)
     }
+}
+
+/// What a store needs for an SCP02 session without a handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImplicitRequest {
+    /// The card's static keys.
+    pub key: KeyRef,
+    /// The application the first C-MAC is over.
+    pub aid: Aid,
+    /// The card's SCP02.
+    pub options: scp02::Options,
+    /// The card's counter.
+    pub sequence: scp02::Sequence,
+    /// Key diversification data of the card.
+    pub key_diversification: [u8; 10],
+}
+
+/// What a store needs for an SCP11 session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scp11Request {
+    /// Variant.
+    pub variant: Variant,
+    /// [`Level::All`], or [`Level::CMacRMac`].
+    pub level: Level,
+    /// Bytes of the session keys: 16, 24 or 32.
+    pub key_len: u8,
+    /// Mode of the messaging.
+    pub mode: Mode,
+    /// The authority that the card's certificates come from.
+    pub authority: KeyHandle,
+    /// The host's static key; variant b has none.
+    pub own: Option<KeyHandle>,
 }
 
 /// How a value is encrypted in a zone.
@@ -83,6 +116,33 @@ pub enum KeyRequest<'a> {
     /// The same for a card that is not at hand and whose challenge a counter tells, for scripts made ahead of time. Of the answer
     /// the challenge and the cryptogram do not count. Answer: [`KeyAnswer::Opened`].
     OpenAhead(OpenRequest),
+    /// Prepare an SCP02 session with implicit initiation. Answer: [`KeyAnswer::Ready`].
+    OpenImplicit(ImplicitRequest),
+    /// Verify the card's certificates and begin an SCP11 session with a fresh ephemeral key. Answer: [`KeyAnswer::Agreeing`].
+    BeginScp11 {
+        /// Which session.
+        request: Scp11Request,
+        /// The card's certificates: the value of `BF21`.
+        certificates: &'a [u8],
+    },
+    /// Check the card's receipt. Answer: [`KeyAnswer::Ready`]. After a refusal the session is to be closed.
+    FinishScp11 {
+        /// Session.
+        session: SessionId,
+        /// Response data of MUTUAL or INTERNAL AUTHENTICATE.
+        answer: &'a [u8],
+    },
+    /// The same as both for a card that is not at hand, in variant c, for scripts made ahead of time. Answer: [`KeyAnswer::Agreeing`],
+    /// with a session that is ready.
+    Scp11Ahead {
+        /// Which session.
+        request: Scp11Request,
+        /// The card's certificates, or those of its group's key: the value of `BF21`.
+        certificates: &'a [u8],
+        /// The ephemeral key follows from this and the secret of the static keys, so that the same seed gives the same session:
+        /// random, and new for every script.
+        seed: [u8; 16],
+    },
     /// Protect a plain command. Answer: [`KeyAnswer::Bytes`], the command to send.
     Wrap {
         /// Session.

@@ -3,20 +3,28 @@
 use core::fmt;
 
 use huiwan_apdu::Command;
+use huiwan_crypto::ec::EcPrivate;
+use huiwan_crypto::kdf::Sha256;
 use huiwan_crypto::{Aes, Random, Secret, Tdes};
 use zeroize::Zeroizing;
 
 use super::super::secure_channel::{ExternalAuthenticate, Open};
-use super::{Derivation, KeyError, KeyHandle, KeyRef, KeyStore, OpenRequest, PinBlock, SessionId, ZoneValue};
+use super::{
+    Derivation, ImplicitRequest, KeyError, KeyHandle, KeyRef, KeyStore, OpenRequest, PinBlock, Scp11Request,
+    SessionId, ZoneValue,
+};
 use crate::diversification::{self, Purpose};
 use crate::initialize_update::{Answer, Proof};
 use crate::put_key::{self, KeyType};
+use crate::scp11::Variant;
 use crate::secure_channel::{Scp, StaticKeysRef};
 use crate::{scp02, scp03};
 
+mod agreement;
 mod single;
 mod zone;
 
+use agreement::Agreeing;
 pub use single::{NoRandom, SingleKey};
 
 /// A key set in memory: ENC, MAC, DEK of one algorithm and length.
@@ -72,7 +80,8 @@ impl KeySet {
 struct Session {
     id: SessionId,
     open: Open,
-    keys: StaticKeys,
+    /// SCP11 has none.
+    keys: Option<StaticKeys>,
 }
 
 impl Session {
@@ -83,18 +92,26 @@ impl Session {
         block.fill(0);
         let padded = block.get_mut(..len).ok_or(KeyError::Unavailable)?;
         padded.get_mut(..clear.len()).ok_or(KeyError::Unavailable)?.copy_from_slice(clear);
-        self.open.encrypt_sensitive(&self.keys, padded).map_err(|_| KeyError::Unavailable)?;
+        self.encrypt(padded)?;
         Ok(padded)
+    }
+
+    /// Whole blocks under the session's DEK, in place.
+    fn encrypt(&self, data: &mut [u8]) -> Result<(), KeyError> {
+        self.open
+            .encrypt_sensitive(self.keys.as_ref().map(StaticKeysRef::from), data)
+            .map_err(|_| KeyError::TooLong)
     }
 }
 
 /// Keys and sessions in memory: up to `KEYS` key sets, as many keys that stand alone, and `SESSIONS` sessions at once.
 ///
-/// `R` is a random source, which some operations need: RSA signatures.
+/// `R` is a random source, which some operations need: RSA signatures and SCP11, whose curve here is P-256 and whose hash SHA-256.
 pub struct SoftKeyStore<const KEYS: usize, const SESSIONS: usize, R = NoRandom> {
     sets: heapless::Vec<KeySet, KEYS>,
     singles: heapless::Vec<(KeyHandle, SingleKey), KEYS>,
     sessions: heapless::Vec<Session, SESSIONS>,
+    agreeing: heapless::Vec<Agreeing, SESSIONS>,
     next: u32,
     random: R,
 }
@@ -131,6 +148,7 @@ impl<const KEYS: usize, const SESSIONS: usize, R> SoftKeyStore<KEYS, SESSIONS, R
             sets: heapless::Vec::new(),
             singles: heapless::Vec::new(),
             sessions: heapless::Vec::new(),
+            agreeing: heapless::Vec::new(),
             next: 1,
             random,
         }
@@ -212,6 +230,18 @@ impl<const KEYS: usize, const SESSIONS: usize, R> SoftKeyStore<KEYS, SESSIONS, R
         Ok((self.single(handle)?, session.ok_or(KeyError::UnknownSession)?))
     }
 
+    fn next_session(&mut self) -> SessionId {
+        let id = SessionId(self.next);
+        self.next = self.next.wrapping_add(1);
+        id
+    }
+
+    fn add(&mut self, open: Open, keys: Option<StaticKeys>) -> Result<SessionId, KeyError> {
+        let id = self.next_session();
+        self.sessions.push(Session { id, open, keys }).map_err(|_| KeyError::Full)?;
+        Ok(id)
+    }
+
     fn session(&mut self, id: SessionId) -> Result<&mut Session, KeyError> {
         self.sessions.iter_mut().find(|session| session.id == id).ok_or(KeyError::UnknownSession)
     }
@@ -238,10 +268,7 @@ impl<const KEYS: usize, const SESSIONS: usize, R: Random> KeyStore for SoftKeySt
             .verify_card(request.cla, &request.answer, &keys, request.level)
             .map_err(|_| KeyError::CardCryptogram)?;
         let external_authenticate = verified.external_authenticate();
-        let id = SessionId(self.next);
-        self.sessions.push(Session { id, open: verified.presumed(), keys }).map_err(|_| KeyError::Full)?;
-        self.next = self.next.wrapping_add(1);
-        Ok((id, external_authenticate))
+        Ok((self.add(verified.presumed(), Some(keys))?, external_authenticate))
     }
 
     fn open_ahead(&mut self, request: &OpenRequest) -> Result<(SessionId, ExternalAuthenticate), KeyError> {
@@ -273,6 +300,57 @@ impl<const KEYS: usize, const SESSIONS: usize, R: Random> KeyStore for SoftKeySt
             _ => return Err(KeyError::Unavailable),
         };
         self.open(&OpenRequest { answer: Answer { proof, ..request.answer }, ..*request })
+    }
+
+    fn open_implicit(&mut self, request: &ImplicitRequest) -> Result<SessionId, KeyError> {
+        let keys = self.set(request.key, &request.key_diversification)?.keys;
+        let StaticKeys::Des(des) = &keys else { return Err(KeyError::Algorithm) };
+        let open = Open::implicit(request.options, des, request.sequence, request.aid.as_bytes())
+            .map_err(|_| KeyError::Unavailable)?;
+        self.add(open, Some(keys))
+    }
+
+    fn begin_scp11<'o>(
+        &mut self,
+        request: &Scp11Request,
+        certificates: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<(SessionId, &'o [u8]), KeyError> {
+        let card = self.card_key(request, certificates)?;
+        let ephemeral = EcPrivate::generate(&mut self.random).map_err(|_| KeyError::Unavailable)?;
+        let handshake = agreement::begin(request, ephemeral)?;
+        let data = agreement::copy(handshake.data(), out)?;
+        let id = self.next_session();
+        self.agreeing
+            .push(Agreeing { id, request: *request, card, handshake })
+            .map_err(|_| KeyError::Full)?;
+        Ok((id, data))
+    }
+
+    fn finish_scp11(&mut self, session: SessionId, answer: &[u8]) -> Result<(), KeyError> {
+        let place = self.agreeing.iter().position(|agreeing| agreeing.id == session);
+        let agreeing = self.agreeing.swap_remove(place.ok_or(KeyError::UnknownSession)?);
+        let own = self.own_key(&agreeing.request)?;
+        let open = agreeing.finish(answer, own)?;
+        self.sessions.push(Session { id: session, open, keys: None }).map_err(|_| KeyError::Full)
+    }
+
+    fn scp11_ahead<'o>(
+        &mut self,
+        request: &Scp11Request,
+        certificates: &[u8],
+        seed: &[u8; 16],
+        out: &'o mut [u8],
+    ) -> Result<(SessionId, &'o [u8]), KeyError> {
+        let card = self.card_key(request, certificates)?;
+        let own =
+            self.own_key(request)?.filter(|_| request.variant == Variant::C).ok_or(KeyError::Algorithm)?;
+        let handshake = agreement::begin(request, agreement::ephemeral_of(own, &card, seed)?)?;
+        let data = agreement::copy(handshake.data(), out)?;
+        let open = handshake
+            .presumed::<Sha256>(&card, Some(own), request.mode)
+            .map_err(|_| KeyError::Unavailable)?;
+        Ok((self.add(open, None)?, data))
     }
 
     fn wrap<'o>(
@@ -309,8 +387,7 @@ impl<const KEYS: usize, const SESSIONS: usize, R: Random> KeyStore for SoftKeySt
     ) -> Result<&'o [u8], KeyError> {
         let out = out.get_mut(..data.len()).ok_or(KeyError::Full)?;
         out.copy_from_slice(data);
-        let session = self.session(session)?;
-        session.open.encrypt_sensitive(&session.keys, out).map_err(|_| KeyError::Unavailable)?;
+        self.session(session)?.encrypt(out)?;
         Ok(out)
     }
 
@@ -387,6 +464,7 @@ impl<const KEYS: usize, const SESSIONS: usize, R: Random> KeyStore for SoftKeySt
     }
 
     fn close(&mut self, session: SessionId) {
+        self.agreeing.retain(|agreeing| agreeing.id != session);
         self.sessions.retain(|open| open.id != session);
     }
 }

@@ -135,7 +135,7 @@ impl Action<'_> {
             | Job::GetData(_)
             | Job::Command(_) => true,
             Job::PutKeys(put) => !put.remove_old,
-            Job::Open(_) | Job::Close | Job::List { .. } => false,
+            Job::Open(_) | Job::OpenImplicit(_) | Job::OpenScp11(_) | Job::Close | Job::List { .. } => false,
         }
     }
 }

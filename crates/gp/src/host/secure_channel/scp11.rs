@@ -4,13 +4,15 @@ use huiwan_apdu::{Command, Ne, Sw};
 use huiwan_crypto::ec::{Curve, EcPrivate, EcPublic};
 use huiwan_crypto::kdf::{Hash, Sha256};
 use huiwan_crypto::{Aes, CryptoError, ct_eq};
+use huiwan_tlv::Writer;
 
 use super::scp03::Scp03;
 use super::{Messaging, Open, SessionError, State};
 use crate::scp03::Mode;
 use crate::scp11::Variant;
 use crate::scp11::agreement::{Secrets, SessionKeys};
-use crate::scp11::authenticate::{Answer, Authenticate};
+use crate::scp11::authenticate::{Answer, Authenticate, TAG_5F49_POINT};
+use crate::scp11::certificate::{Certificate, USAGE_KEY_AGREEMENT, USAGE_SIGNATURE};
 use crate::secure_channel::Level;
 
 /// Bytes of the data of MUTUAL or INTERNAL AUTHENTICATE at most: P-521.
@@ -49,7 +51,9 @@ impl<C: Curve> AwaitReceipt<C> {
         Ok(Self { variant, level, key_len, ephemeral, data, len })
     }
 
-    fn data(&self) -> &[u8] {
+    /// The data of the command.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
         self.data.get(..self.len).unwrap_or_default()
     }
 
@@ -98,24 +102,83 @@ impl<C: Curve> AwaitReceipt<C> {
         if self.variant == Variant::C && theirs != *card {
             return Err(SessionError::NotAuthentic);
         }
+        let keys = self.session_keys::<H>(&theirs, card, own)?;
+        if !ct_eq(&keys.receipt(self.data(), point_object)?, receipt) {
+            return Err(SessionError::NotAuthentic);
+        }
+        self.open(&keys, *receipt, mode)
+    }
+
+    /// The session without the card's word, for scripts written before the card is at hand: in variant c the card has no fresh key, so its
+    /// answer is known.
+    ///
+    /// # Errors
+    /// [`SessionError::OutOfTurn`] if the variant is another or the static key missing.
+    pub fn presumed<H: Hash>(
+        self,
+        card: &EcPublic<C>,
+        own: Option<&EcPrivate<C>>,
+        mode: Mode,
+    ) -> Result<Open, SessionError> {
+        if self.variant != Variant::C {
+            return Err(SessionError::OutOfTurn);
+        }
+        let keys = self.session_keys::<H>(card, card, own)?;
+        let mut object = [0; 3 + huiwan_crypto::ec::POINT_MAX];
+        let mut w = Writer::new(&mut object);
+        w.put(TAG_5F49_POINT, card.as_bytes());
+        let object = w.finish().map_err(|_| SessionError::TooLong)?;
+        let receipt = keys.receipt(self.data(), object)?;
+        self.open(&keys, receipt, mode)
+    }
+
+    fn session_keys<H: Hash>(
+        &self,
+        theirs: &EcPublic<C>,
+        card: &EcPublic<C>,
+        own: Option<&EcPrivate<C>>,
+    ) -> Result<SessionKeys, SessionError> {
         let own = match self.variant {
             Variant::B => &self.ephemeral,
             Variant::A | Variant::C => own.ok_or(SessionError::OutOfTurn)?,
         };
-        let secrets = Secrets::agree((&self.ephemeral, &theirs), (own, card))?;
+        let secrets = Secrets::agree((&self.ephemeral, theirs), (own, card))?;
         let request =
             Authenticate { variant: self.variant, level: self.level, key_len: self.key_len, point: &[] };
-        let keys = SessionKeys::derive::<H>(&secrets, &request)?;
-        if !ct_eq(&keys.receipt(self.data(), point_object)?, receipt) {
-            return Err(SessionError::NotAuthentic);
-        }
+        Ok(SessionKeys::derive::<H>(&secrets, &request)?)
+    }
+
+    fn open(&self, keys: &SessionKeys, receipt: [u8; 16], mode: Mode) -> Result<Open, SessionError> {
         let session = Scp03 {
             keys: crate::scp03::SessionKeys::from_raw(&keys.messaging(), keys.key_len())?,
             mode,
-            chaining: *receipt,
+            chaining: receipt,
             counter: 0,
             dek: Some(Aes::new(keys.dek())?),
         };
         Ok(Open { messaging: Messaging::Scp03(session), level: self.level, state: State::Idle })
+    }
+}
+
+/// Verifies a chain of card certificates (the value of `BF21`) from the authority down; the last one's key is the card's.
+///
+/// # Errors
+/// [`CryptoError`] if a certificate is malformed, wrongly signed or of another usage.
+pub fn verify_card_certificates<C: Curve, H: Hash>(
+    authority: &EcPublic<C>,
+    chain: &[u8],
+) -> Result<EcPublic<C>, CryptoError> {
+    let (mut authority, mut rest) = (*authority, chain);
+    loop {
+        let (certificate, behind) = Certificate::parse(rest).ok_or(CryptoError)?;
+        let wanted: &[u8] = if behind.is_empty() { &USAGE_KEY_AGREEMENT } else { &USAGE_SIGNATURE };
+        if certificate.usage.is_some_and(|usage| usage != wanted) {
+            return Err(CryptoError);
+        }
+        authority = certificate.verify::<C, H>(&authority)?;
+        if behind.is_empty() {
+            return Ok(authority);
+        }
+        rest = behind;
     }
 }

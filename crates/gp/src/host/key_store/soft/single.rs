@@ -129,6 +129,22 @@ impl SingleKey {
         }
     }
 
+    pub(super) fn ec_private(&self) -> Result<&EcPrivate<P256>, KeyError> {
+        match &self.0 {
+            Kind::EcPrivate(key) => Ok(key),
+            _ => Err(KeyError::Algorithm),
+        }
+    }
+
+    /// The public key; a private key knows its own.
+    pub(super) fn ec_public(&self) -> Result<EcPublic<P256>, KeyError> {
+        match &self.0 {
+            Kind::EcPrivate(key) => key.public().map_err(|_| KeyError::Unavailable),
+            Kind::EcPublic(key) => Ok(*key),
+            _ => Err(KeyError::Algorithm),
+        }
+    }
+
     /// Decrypts whole blocks in place, from an ICV of zeros if they are chained.
     pub(super) fn decrypt(&self, chaining: Chaining, data: &mut [u8]) -> Result<(), KeyError> {
         let decrypted = match (self.clear()?.0, chaining) {

@@ -52,7 +52,7 @@ impl Session {
                 len
             };
             let padded = out.get_mut(..len).ok_or(KeyError::Full)?;
-            self.open.encrypt_sensitive(&self.keys, padded).map_err(|_| KeyError::TooLong)?;
+            self.encrypt(padded)?;
             Ok(len)
         };
         match encrypt(out) {

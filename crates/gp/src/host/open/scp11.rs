@@ -1,0 +1,217 @@
+//! SCP11: certificates both ways, then MUTUAL or INTERNAL AUTHENTICATE. (AmdF, from code that cites it)
+
+use huiwan_apdu::{Aid, Command, Ins, Ne, Response};
+use huiwan_tlv::{Rules, find};
+
+use crate::get_data::TAG_BF21_CERTIFICATES;
+use crate::host::fault::{Fault, FaultKind, Stage};
+use crate::host::key_store::{KeyAnswer, KeyHandle, Scp11Request};
+use crate::host::manager::{Channel, Event, Todo, Turn, copy, too_long};
+use crate::scp03::{Mode, Options};
+use crate::scp11::{Variant, certificate_request, perform_security_operation};
+use crate::secure_channel::{Level, Scp};
+
+/// How to open an SCP11 channel.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenScp11<'j> {
+    /// What to select; `None` for the card's default, the issuer security domain.
+    pub aid: Option<Aid>,
+    /// Variant. B opens a channel that tells the card nothing of the host: it reads, but does not manage.
+    pub variant: Variant,
+    /// Version of the card's key.
+    pub key_version: u8,
+    /// Identifier of the card's key; [`Variant::key_id`] by habit.
+    pub key_id: u8,
+    /// [`Level::All`], or [`Level::CMacRMac`].
+    pub level: Level,
+    /// Bytes of the session keys: 16, 24 or 32.
+    pub key_len: u8,
+    /// Mode of the messaging.
+    pub mode: Mode,
+    /// The authority of the card's certificates, in the key store.
+    pub authority: KeyHandle,
+    /// Who the host is; variant b does not tell.
+    pub host: Option<HostIdentity<'j>>,
+    /// Key diversification data of the card, for derived keys that are brought to it; its handshake does not tell.
+    pub key_diversification: [u8; 10],
+}
+
+/// The host's side of mutual authentication.
+#[derive(Debug, Clone, Copy)]
+pub struct HostIdentity<'j> {
+    /// The host's static key in the key store.
+    pub key: KeyHandle,
+    /// Its certificates, from the one the card's authority signed to the host's own.
+    pub certificates: &'j [&'j [u8]],
+    /// Version of the card's key that the first of them is checked with.
+    pub authority_version: u8,
+    /// Identifier of that key.
+    pub authority_id: u8,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Start,
+    /// The card tells its certificates.
+    Reading,
+    /// The key store checks them.
+    Verifying,
+    /// The card has so many of the host's certificates, and so many bytes of the next.
+    Presenting {
+        done: usize,
+        sent: usize,
+    },
+    Authenticating,
+    /// The key store checks the receipt.
+    Finishing,
+}
+
+#[derive(Debug)]
+pub(super) struct Agreeing<'j> {
+    request: OpenScp11<'j>,
+    aid: Aid,
+    state: State,
+    /// Data of the authenticate command, kept while certificates go to the card.
+    data: heapless::Vec<u8, DATA_MAX>,
+}
+
+/// Bytes of the data of an authenticate command at most: P-521.
+const DATA_MAX: usize = 13 + 2 + 3 + huiwan_crypto::ec::POINT_MAX;
+
+impl<'j> Agreeing<'j> {
+    pub(super) const fn new(request: OpenScp11<'j>, aid: Aid) -> Self {
+        Self { request, aid, state: State::Start, data: heapless::Vec::new() }
+    }
+
+    pub(super) const fn stage(&self) -> Stage {
+        match self.state {
+            State::Start | State::Reading | State::Verifying => Stage::CardCertificates,
+            State::Presenting { .. } => Stage::HostCertificates,
+            State::Authenticating | State::Finishing => Stage::Authenticate,
+        }
+    }
+
+    pub(super) fn turn(
+        &mut self,
+        event: Event<'_>,
+        channel: &mut Option<Channel>,
+        cla: u8,
+        out: &mut [u8],
+    ) -> Turn {
+        let stage = self.stage();
+        match (self.state, event) {
+            (State::Start, Event::Begin) => {
+                self.state = State::Reading;
+                let [.., p1, p2] = TAG_BF21_CERTIFICATES.get().to_be_bytes();
+                let reference = certificate_request(self.request.key_id, self.request.key_version);
+                let command = Command::new(cla, Ins::GET_DATA.value(), p1, p2).with_data(&reference);
+                bare(command, stage, out)
+            }
+            (State::Reading, Event::Response(response)) => {
+                let certificates = certificates(&response, stage)?;
+                let len = copy(certificates, out).ok_or(too_long(stage))?.len();
+                self.state = State::Verifying;
+                Ok(Todo::BeginScp11(self.key_request(), len))
+            }
+            (State::Verifying, Event::Key(KeyAnswer::Agreeing { session, data })) => {
+                self.data = heapless::Vec::from_slice(data).map_err(|_| too_long(stage))?;
+                // Known from here on, so that the key store hears of its end whatever happens to the card.
+                *channel = Some(Channel {
+                    session,
+                    protocol: Scp::Scp03(Options::I60.with_mode(self.request.mode)),
+                    level: self.request.level,
+                    key_version: self.request.key_version,
+                    aid: self.aid,
+                    key_diversification: self.request.key_diversification,
+                });
+                self.present(0, 0, cla, out)
+            }
+            (State::Verifying, Event::Key(KeyAnswer::Refused(error))) => {
+                Err(Fault { stage, kind: FaultKind::Key(error) })
+            }
+            (State::Presenting { done, sent }, Event::Response(response)) if response.sw().is_ok() => {
+                self.present(done, sent, cla, out)
+            }
+            (State::Authenticating, Event::Response(response)) if response.sw().is_ok() => {
+                let session = channel.as_ref().map(|channel| channel.session);
+                let len = copy(response.data(), out).ok_or(too_long(stage))?.len();
+                self.state = State::Finishing;
+                session
+                    .map(|session| Todo::FinishScp11(session, len))
+                    .ok_or(Fault { stage, kind: FaultKind::NoChannel })
+            }
+            (State::Finishing, Event::Key(KeyAnswer::Ready(_))) => Ok(Todo::Done),
+            (_, Event::Response(response)) => {
+                Self::fail(channel, Fault { stage, kind: FaultKind::Status(response.sw()) })
+            }
+            (_, Event::Key(KeyAnswer::Refused(error))) => {
+                Self::fail(channel, Fault { stage, kind: FaultKind::Key(error) })
+            }
+            _ => Self::fail(channel, Fault { stage, kind: FaultKind::Malformed("key store answer") }),
+        }
+    }
+
+    /// The key store forgets what it has begun.
+    fn fail(channel: &mut Option<Channel>, fault: Fault) -> Turn {
+        match channel.take() {
+            Some(begun) => Ok(Todo::CloseAndFail(begun.session, fault)),
+            None => Err(fault),
+        }
+    }
+
+    const fn key_request(&self) -> Scp11Request {
+        let OpenScp11 { variant, level, key_len, mode, authority, host, .. } = self.request;
+        let own = match host {
+            Some(host) => Some(host.key),
+            None => None,
+        };
+        Scp11Request { variant, level, key_len, mode, authority, own }
+    }
+
+    /// The host's next certificate, in pieces by command chaining if it is long; after the last the authenticate command.
+    fn present(&mut self, done: usize, sent: usize, cla: u8, out: &mut [u8]) -> Turn {
+        let host = self.request.host.filter(|_| self.request.variant.authenticates_host());
+        let presented = host.and_then(|host| Some((host, *host.certificates.get(done)?)));
+        let Some((host, certificate)) = presented else {
+            self.state = State::Authenticating;
+            let OpenScp11 { variant, key_version, key_id, .. } = self.request;
+            return bare(
+                Command::new(cla, variant.ins(), key_version, key_id).with_data(&self.data),
+                Stage::Authenticate,
+                out,
+            );
+        };
+        let rest = certificate.get(sent..).unwrap_or_default();
+        let (piece, behind) = rest.split_at_checked(255).unwrap_or((rest, &[]));
+        let whole = behind.is_empty();
+        let last = done.saturating_add(1) >= host.certificates.len();
+        self.state = if whole {
+            State::Presenting { done: done.saturating_add(1), sent: 0 }
+        } else {
+            State::Presenting { done, sent: sent.saturating_add(piece.len()) }
+        };
+        let cla = if whole { cla } else { cla | CHAINING };
+        let command =
+            perform_security_operation(cla, host.authority_version, host.authority_id, piece, !last);
+        bare(command, Stage::HostCertificates, out)
+    }
+}
+
+/// Class bit: more of this command's data follows. [ISO7816-4 5.3.3]
+const CHAINING: u8 = 0x10;
+
+fn bare(command: Command<'_>, stage: Stage, out: &mut [u8]) -> Turn {
+    let sent = command.with_ne(Ne::MAX_SHORT).write(out);
+    sent.map(|sent| Todo::Bare(sent.len())).map_err(|_| too_long(stage))
+}
+
+/// The value of `BF21`.
+fn certificates<'a>(response: &Response<'a>, stage: Stage) -> Result<&'a [u8], Fault> {
+    if !response.sw().is_ok() {
+        return Err(Fault { stage, kind: FaultKind::Status(response.sw()) });
+    }
+    match find(response.data(), Rules::ISO, TAG_BF21_CERTIFICATES) {
+        Ok(Some(object)) => Ok(object.value()),
+        _ => Err(Fault { stage, kind: FaultKind::Malformed("certificate store") }),
+    }
+}
