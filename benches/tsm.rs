@@ -82,7 +82,7 @@ fn write(goal: &Goal<'_>, store: &mut Store, out: &mut [u8]) -> usize {
             counter: Counter::from_bytes([0, 0, 1]),
         },
     };
-    let host_challenge = [7; 8];
+    let host_challenge = [7; 8].into();
     let level = Level::CMacCEnc;
     let plan = ScriptPlan { job: 1, card, level, host_challenge, probe, actions: &actions, used: &[] };
     script::write(plan, store, out).unwrap().len()

@@ -28,7 +28,7 @@ pub use crate::secure_channel::Level;
 pub const SCP: u8 = 0x03;
 
 /// How long challenges, cryptograms and MACs are. S16 came with Amendment D 1.2; its rows rest on implementations. \[GPPro #362, Samsung\]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Mode {
     /// 8 bytes.
     #[default]
@@ -93,7 +93,7 @@ impl Mode {
 }
 
 /// A challenge or a cryptogram: 8 or 16 bytes, by the mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Octets {
     bytes: [u8; 16],
     mode: Mode,

@@ -23,6 +23,8 @@ pub use authenticate::Authenticate;
 
 use huiwan_apdu::{Command, Ne};
 
+/// The protocol number in card recognition data.
+pub const SCP: u8 = 0x11;
 /// Instruction byte of PERFORM SECURITY OPERATION.
 pub const PERFORM_SECURITY_OPERATION: u8 = 0x2A;
 /// P2 bit of PERFORM SECURITY OPERATION: more certificates follow.

@@ -98,6 +98,7 @@ fn open_scp11<'j>(variant: Variant, mode: Mode, certificates: &'j [&'j [u8]]) ->
         key_len: 16,
         mode,
         authority: CA,
+        certificates: None,
         host: variant.authenticates_host().then_some(HostIdentity {
             key: OWN,
             certificates,

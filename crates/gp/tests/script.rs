@@ -65,7 +65,7 @@ fn counter(n: u8) -> Counter {
     Counter::from_bytes([0, 0, n])
 }
 
-fn card(n: u8) -> ScriptCard {
+fn card(n: u8) -> ScriptCard<'static> {
     ScriptCard {
         aid: PROFILE.issuer_aid,
         key_version: 0x30,
@@ -75,11 +75,19 @@ fn card(n: u8) -> ScriptCard {
     }
 }
 
-fn plan<'j>(card: ScriptCard, probe: Option<Aid>, actions: &'j [Action<'j>]) -> Plan<'j> {
+fn plan<'j>(card: ScriptCard<'j>, probe: Option<Aid>, actions: &'j [Action<'j>]) -> Plan<'j> {
     // A challenge for each counter.
     let Protocol::Scp03 { counter, .. } = card.protocol else { panic!("for SCP03") };
     let [.., last] = counter.to_bytes();
-    Plan { job: 77, card, level: Level::All, host_challenge: [0xC0 | last; 8], probe, actions, used: &[] }
+    Plan {
+        job: 77,
+        card,
+        level: Level::All,
+        host_challenge: [0xC0 | last; 8].into(),
+        probe,
+        actions,
+        used: &[],
+    }
 }
 
 fn write(plan: Plan<'_>) -> Vec<u8> {
@@ -90,7 +98,7 @@ fn write(plan: Plan<'_>) -> Vec<u8> {
 }
 
 /// The window of a goal from a counter on.
-fn window(goal: &Goal<'_>, first: u8, card: fn(u8) -> ScriptCard) -> Vec<Vec<u8>> {
+fn window(goal: &Goal<'_>, first: u8, card: fn(u8) -> ScriptCard<'static>) -> Vec<Vec<u8>> {
     let (probe, actions) = script::for_goal(goal);
     (first..first + 4).map(|n| write(plan(card(n), probe, &actions))).collect()
 }
@@ -302,7 +310,8 @@ fn an_issuance_over_scp02_is_torn_and_finished_too() {
         let sequence = scp02::Sequence::from_bytes([0, n]);
         let protocol = Protocol::Scp02 { options: scp02::Options::I55, sequence };
         let card = ScriptCard { key_version: 0x20, key: KeyRef::direct(3), protocol, ..card(1) };
-        let plan = Plan { job: 5, card, level, host_challenge: [n; 8], probe, actions: &actions, used: &[] };
+        let plan =
+            Plan { job: 5, card, level, host_challenge: [n; 8].into(), probe, actions: &actions, used: &[] };
         let (mut store, mut out) = (store(), [0; 4096]);
         store.insert_des(3, &TEST_KEY, &TEST_KEY, &TEST_KEY).unwrap();
         script::write(plan, &mut store, &mut out).map(<[u8]>::to_vec)
@@ -479,7 +488,7 @@ fn a_challenge_serves_a_counter_once() {
     let again = Plan { used: &used, ..plan(card(1), Some(APP), &[]) };
     let written = |plan: Plan<'_>| script::write(plan, &mut store(), &mut [0; 4096]).map(<[u8]>::len);
     assert_eq!(written(again), Err(WriteError::ChallengeUsed));
-    assert!(written(Plan { host_challenge: [1; 8], ..again }).is_ok());
+    assert!(written(Plan { host_challenge: [1; 8].into(), ..again }).is_ok());
     // The same challenge at the next counter gives other keys.
     assert!(written(Plan { host_challenge: again.host_challenge, card: card(2), ..again }).is_ok());
 }

@@ -15,7 +15,7 @@ use super::script::{Entries, Entry, Header, Script, Then};
 use crate::get_data::TAG_C1_SEQUENCE_COUNTER;
 use crate::initialize_update::KEY_DIVERSIFICATION_LEN;
 use crate::scp03::challenge::Counter;
-use crate::{scp02, scp03};
+use crate::{scp02, scp03, scp11};
 
 /// Output buffer that is enough for every command of the player's own.
 pub const OUT_LEN: usize = 24;
@@ -231,7 +231,7 @@ pub struct Player<'s> {
 
 impl<'s> Player<'s> {
     /// A player that reads the card's counter (GET DATA C1) and takes the script that is due then. All scripts of the window are
-    /// for one domain of one card.
+    /// for one domain of one card. A script of SCP11, which has no counter, it takes at once.
     #[must_use]
     pub const fn new(window: &'s [Script<'s>]) -> Self {
         let report =
@@ -263,7 +263,7 @@ impl<'s> Player<'s> {
             (State::Over, _) => Ok(Step::Done(self.report)),
             (State::Start, Input::Start) => match self.window.first() {
                 None => Ok(self.over(End::NoScript)),
-                Some(first) if self.at_once => Ok(self.play(first)),
+                Some(first) if self.at_once || first.header().scp == scp11::SCP => Ok(self.play(first)),
                 Some(first) => {
                     self.state = State::Selecting;
                     let aid = first.header().aid;

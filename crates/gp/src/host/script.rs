@@ -5,12 +5,21 @@
 //! answers 9000 to everything, and writes down the commands. The keys stay in the key store. One script serves one counter value,
 //! so a plan is written for a small [`window`] of them, and a [`Player`](super::Player) takes the one that fits.
 //!
+//! | protocol | one script is for | known from |
+//! |---|---|---|
+//! | SCP03 with a pseudo-random challenge, S8 or S16 | one counter value of one card | counter, AID |
+//! | SCP02 with the well-known challenge | one counter value of one card | counter, AID |
+//! | SCP02 with implicit initiation | one counter value of one card | counter, AID; there is no host challenge either |
+//! | SCP11c | all cards that have the key, for ever | the card's certificates |
+//!
 //! The player judges by status words. Answers it [keeps](Entry::keeps_answer) are [checked](check) by the TSM afterwards, which goes
-//! through the session once more; they prove what the card said only with R-MAC.
+//! through the session once more; they prove what the card said only with R-MAC. Under SCP02 every R-MAC hangs on all responses before
+//! it, so with it every answer of the session is kept.
 //!
 //! A script holds for whoever has it, until the card's counter has passed it: what must not happen twice has to be refused by the
-//! application (a second personalisation of a purse in use, for example), or the counter moved on by the next visit.
-//! [correction 5]
+//! application (a second personalisation of a purse in use, for example), or the counter moved on by the next visit. An SCP11c script has
+//! no counter that passes it: it can be played again at any time, on any card with that key, so the application has to count or to know what
+//! it has seen. [correction 5]
 //!
 //! # Form
 //! Big endian; version 1.
@@ -18,15 +27,15 @@
 //! | bytes | what |
 //! |---|---|
 //! | 1 | version of the form, 01 |
-//! | 1 | secure channel protocol, 02 or 03 |
-//! | 1 | "i" |
+//! | 1 | secure channel protocol, 02, 03 or 11 |
+//! | 1 | "i"; of SCP11 the parameters byte, 03 for variant c |
 //! | 1 | security level, P1 of EXTERNAL AUTHENTICATE |
 //! | 1 | key version |
 //! | 8 | job |
 //! | 10 | card: key diversification data |
-//! | 3 | what GET DATA C1 answers when this script is due |
-//! | 3 | counter of the session; SCP02's in the last two bytes |
-//! | 1 + n | host challenge with its length |
+//! | 3 | what GET DATA C1 answers when this script is due; zeros for SCP11 |
+//! | 3 | counter of the session; SCP02's in the last two bytes; zeros for SCP11 |
+//! | 1 + n | host challenge with its length, which is 0 where INITIALIZE UPDATE is none of the commands |
 //! | 1 + n | AID the channel is opened on, with its length |
 //! | 2 | number of entries |
 //! | … | entries |
@@ -42,7 +51,9 @@ use core::fmt;
 use huiwan_apdu::{Aid, Command, Sw};
 use huiwan_tlv::At;
 
+use crate::scp02::Sequence;
 use crate::scp03::challenge::Counter;
+use crate::scp03::{Mode, Octets};
 
 mod goal;
 mod plan;
@@ -63,6 +74,14 @@ const INITIALIZE: u8 = 0x02;
 /// The counters of the next `len` sessions of a card whose counter stands at `now`: SCP03 raises it first. [correction 2]
 pub fn window(now: Counter, len: usize) -> impl Iterator<Item = Counter> {
     core::iter::successors(now.next(), |counter| counter.next()).take(len)
+}
+
+/// The counters of the next `len` sessions of a card whose SCP02 counter stands at `now`: it moves once a session has begun. The last
+/// value opens none. [correction 2]
+pub fn sequences(now: Sequence, len: usize) -> impl Iterator<Item = Sequence> {
+    core::iter::successors(Some(now), |sequence| sequence.next())
+        .take_while(|&sequence| sequence != Sequence::LAST)
+        .take(len)
 }
 
 /// What an accepted status word means for the rest of the script.
@@ -106,8 +125,8 @@ pub struct Used {
     pub key_version: u8,
     /// Counter of the session.
     pub counter: Counter,
-    /// Host challenge.
-    pub host_challenge: [u8; 8],
+    /// Host challenge; zeros with implicit initiation, where the counter is all that makes the session keys. For SCP11 the seed.
+    pub host_challenge: Octets,
 }
 
 /// What a script says of itself.
@@ -290,7 +309,7 @@ impl<'s> Script<'s> {
             return Err(At::new(ScriptError::Version(version), 0));
         }
         let [scp] = cursor.array()?;
-        if !matches!(scp, crate::scp02::SCP | crate::scp03::SCP) {
+        if !matches!(scp, crate::scp02::SCP | crate::scp03::SCP | crate::scp11::SCP) {
             return Err(At::new(ScriptError::Protocol(scp), 1));
         }
         let [i, level, key_version] = cursor.array()?;
@@ -342,14 +361,19 @@ impl<'s> Script<'s> {
         Entries(Cursor { rest: self.entries, at: 0 })
     }
 
-    /// For the list of what later scripts must not use again; `None` if the host challenge is not 8 bytes.
+    /// For the list of what later scripts must not use again; `None` if the host challenge is neither 8 nor 16 bytes, and for SCP11, whose
+    /// scripts do not tell: that is the plan's.
     #[must_use]
     pub fn used(&self) -> Option<Used> {
+        let host_challenge = match self.header.host_challenge {
+            [] if self.header.scp == crate::scp02::SCP => Octets::zero(Mode::S8),
+            challenge => Octets::new(challenge)?,
+        };
         Some(Used {
             key_diversification: self.header.key_diversification,
             key_version: self.header.key_version,
             counter: self.header.counter,
-            host_challenge: self.header.host_challenge.try_into().ok()?,
+            host_challenge,
         })
     }
 }

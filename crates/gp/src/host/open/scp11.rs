@@ -12,7 +12,7 @@ use crate::scp11::{Variant, certificate_request, perform_security_operation};
 use crate::secure_channel::{Level, Scp};
 
 /// How to open an SCP11 channel.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenScp11<'j> {
     /// What to select; `None` for the card's default, the issuer security domain.
     pub aid: Option<Aid>,
@@ -30,6 +30,8 @@ pub struct OpenScp11<'j> {
     pub mode: Mode,
     /// The authority of the card's certificates, in the key store.
     pub authority: KeyHandle,
+    /// The card's certificates (the value of `BF21`) if they are known; `None` to ask the card.
+    pub certificates: Option<&'j [u8]>,
     /// Who the host is; variant b does not tell.
     pub host: Option<HostIdentity<'j>>,
     /// Key diversification data of the card, for derived keys that are brought to it; its handshake does not tell.
@@ -37,7 +39,7 @@ pub struct OpenScp11<'j> {
 }
 
 /// The host's side of mutual authentication.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostIdentity<'j> {
     /// The host's static key in the key store.
     pub key: KeyHandle,
@@ -101,18 +103,16 @@ impl<'j> Agreeing<'j> {
         let stage = self.stage();
         match (self.state, event) {
             (State::Start, Event::Begin) => {
+                if let Some(certificates) = self.request.certificates {
+                    return self.verify(certificates, out);
+                }
                 self.state = State::Reading;
                 let [.., p1, p2] = TAG_BF21_CERTIFICATES.get().to_be_bytes();
                 let reference = certificate_request(self.request.key_id, self.request.key_version);
                 let command = Command::new(cla, Ins::GET_DATA.value(), p1, p2).with_data(&reference);
                 bare(command, stage, out)
             }
-            (State::Reading, Event::Response(response)) => {
-                let certificates = certificates(&response, stage)?;
-                let len = copy(certificates, out).ok_or(too_long(stage))?.len();
-                self.state = State::Verifying;
-                Ok(Todo::BeginScp11(self.key_request(), len))
-            }
+            (State::Reading, Event::Response(response)) => self.verify(certificates(&response, stage)?, out),
             (State::Verifying, Event::Key(KeyAnswer::Agreeing { session, data })) => {
                 self.data = heapless::Vec::from_slice(data).map_err(|_| too_long(stage))?;
                 // Known from here on, so that the key store hears of its end whatever happens to the card.
@@ -149,6 +149,12 @@ impl<'j> Agreeing<'j> {
             }
             _ => Self::fail(channel, Fault { stage, kind: FaultKind::Malformed("key store answer") }),
         }
+    }
+
+    fn verify(&mut self, certificates: &[u8], out: &mut [u8]) -> Turn {
+        let len = copy(certificates, out).ok_or(too_long(Stage::CardCertificates))?.len();
+        self.state = State::Verifying;
+        Ok(Todo::BeginScp11(self.key_request(), len))
     }
 
     /// The key store forgets what it has begun.

@@ -7,43 +7,52 @@ use huiwan_apdu::Aid;
 use super::super::fault::Fault;
 use super::super::key_store::{KeyError, KeyRef};
 use super::super::manager::Job;
+use super::super::open::OpenScp11;
 use super::{Allowed, Used};
 use crate::initialize_update::Proof;
 use crate::scp02::Sequence;
 use crate::scp03::challenge::Counter;
 use crate::scp03::{Mode, Octets};
-use crate::secure_channel::Level;
-use crate::{scp02, scp03};
+use crate::scp11::Variant;
+use crate::secure_channel::{Level, Scp};
+use crate::{scp02, scp03, scp11};
 
-/// How the card's challenge follows from a counter.
+/// How the card's part in the session is known ahead of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Protocol {
-    /// SCP03 in S8 mode with a pseudo-random challenge: "i" has bit b5.
+pub enum Protocol<'j> {
+    /// SCP03 with a pseudo-random challenge: "i" has bit b5.
     Scp03 {
         /// "i".
         options: scp03::Options,
         /// The counter of the session, one more than the card has now.
         counter: Counter,
     },
-    /// SCP02 with explicit initiation and the well-known challenge: "i" has bits b3 and b7.
+    /// SCP02: with explicit initiation and the well-known challenge ("i" has bits b3 and b7), or with implicit initiation, where there is
+    /// no challenge ("i" without bit b3).
     Scp02 {
         /// "i".
         options: scp02::Options,
         /// The counter of the session, the one the card has now: it moves when the session has begun. [correction 2]
         sequence: Sequence,
     },
+    /// SCP11c: no counter, and a card key that may be that of a whole group, so the script serves every card of it, as often as somebody
+    /// plays it. Whatever must not happen twice the application has to refuse. [correction 5]
+    ///
+    /// The certificates of the card have to be known. AID, key version, level and key diversification data are the plan's.
+    Scp11c(&'j OpenScp11<'j>),
 }
 
-impl Protocol {
+impl Protocol<'_> {
     pub(super) const fn numbers(self) -> [u8; 2] {
         match self {
             Self::Scp03 { options, .. } => [scp03::SCP, options.byte()],
             Self::Scp02 { options, .. } => [scp02::SCP, options.byte()],
+            Self::Scp11c(open) => [scp11::SCP, open.variant.byte()],
         }
     }
 
-    /// SCP02's in the lower two bytes.
+    /// SCP02's in the lower two bytes; 0 for SCP11, which has none.
     pub(super) const fn counter(self) -> Counter {
         match self {
             Self::Scp03 { counter, .. } => counter,
@@ -51,6 +60,7 @@ impl Protocol {
                 let [high, low] = sequence.to_bytes();
                 Counter::from_bytes([0, high, low])
             }
+            Self::Scp11c(_) => Counter::ZERO,
         }
     }
 
@@ -58,58 +68,96 @@ impl Protocol {
     pub(super) const fn due(self) -> Option<Counter> {
         match self {
             Self::Scp03 { counter, .. } => counter.previous(),
-            Self::Scp02 { .. } => Some(self.counter()),
+            Self::Scp02 { .. } | Self::Scp11c(_) => Some(self.counter()),
         }
     }
 
-    pub(super) fn is_predictable(self) -> bool {
+    pub(super) const fn is_predictable(self) -> bool {
         match self {
-            Self::Scp03 { options, .. } => options.pseudo_random() && options.mode() == Mode::S8,
-            Self::Scp02 { options, .. } => options.explicit() && options.predictable(),
+            Self::Scp03 { options, .. } => options.pseudo_random(),
+            Self::Scp02 { options, .. } => !options.explicit() || options.predictable(),
+            Self::Scp11c(open) => matches!(open.variant, Variant::C) && open.certificates.is_some(),
         }
     }
 
-    /// SCP02's R-MACs hang on every response before, which a script does not have.
+    /// Whether the session has an INITIALIZE UPDATE.
+    pub(super) const fn has_handshake(self) -> bool {
+        match self {
+            Self::Scp03 { .. } => true,
+            Self::Scp02 { options, .. } => options.explicit(),
+            Self::Scp11c(_) => false,
+        }
+    }
+
+    /// The length of the host challenge, or of the seed that stands for it. With implicit initiation nothing but the counter makes the
+    /// session keys, so there a challenge must not make two scripts look different.
+    pub(super) fn takes(self, challenge: &Octets) -> bool {
+        match self {
+            Self::Scp03 { options, .. } => challenge.mode() == options.mode(),
+            Self::Scp02 { options, .. } if options.explicit() => challenge.mode() == Mode::S8,
+            Self::Scp02 { .. } => *challenge == Octets::zero(Mode::S8),
+            Self::Scp11c(_) => challenge.mode() == Mode::S16,
+        }
+    }
+
     pub(super) const fn allows(self, level: Level) -> bool {
         level.c_mac()
             && match self {
                 Self::Scp03 { options, .. } => options.allows(level),
-                Self::Scp02 { options, .. } => options.allows(level) && !level.r_mac(),
+                Self::Scp02 { options, .. } => options.allows(level),
+                Self::Scp11c(_) => matches!(level, Level::All | Level::CMacRMac),
             }
     }
 
-    /// The card's proof as far as it is known without keys.
-    pub(super) fn proof(self) -> Proof {
-        let nothing = Octets::from([0; 8]);
+    /// Whether an R-MAC hangs on every response before it, so that all have to be kept.
+    pub(super) const fn chains_responses(self, level: Level) -> bool {
+        matches!(self, Self::Scp02 { .. }) && level.r_mac()
+    }
+
+    /// The protocol as recognition data names it.
+    pub(super) const fn scp(self) -> Option<Scp> {
         match self {
-            Self::Scp03 { options, counter } => Proof::Scp03 {
-                options,
-                card_challenge: nothing,
-                card_cryptogram: nothing,
-                counter: Some(counter),
-            },
-            Self::Scp02 { sequence, .. } => Proof::Scp02 {
+            Self::Scp03 { options, .. } => Some(Scp::Scp03(options)),
+            Self::Scp02 { options, .. } => Some(Scp::Scp02(options)),
+            Self::Scp11c(_) => None,
+        }
+    }
+
+    /// The card's proof as far as it is known without keys.
+    pub(super) fn proof(self) -> Option<Proof> {
+        match self {
+            Self::Scp03 { options, counter } => {
+                let nothing = Octets::zero(options.mode());
+                Some(Proof::Scp03 {
+                    options,
+                    card_challenge: nothing,
+                    card_cryptogram: nothing,
+                    counter: Some(counter),
+                })
+            }
+            Self::Scp02 { sequence, .. } => Some(Proof::Scp02 {
                 sequence,
                 card_challenge: [0; scp02::CARD_CHALLENGE_LEN],
                 card_cryptogram: [0; 8],
-            },
+            }),
+            Self::Scp11c(_) => None,
         }
     }
 }
 
 /// The card a script is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ScriptCard {
+pub struct ScriptCard<'j> {
     /// The security domain; its AID is part of the card's challenge.
     pub aid: Aid,
     /// The key version to open the channel with, not 00.
     pub key_version: u8,
-    /// The keys in the key store.
+    /// The keys in the key store; not looked at for SCP11, whose keys [`Protocol::Scp11c`] names.
     pub key: KeyRef,
     /// Key diversification data, as the card answers it.
     pub key_diversification: [u8; 10],
     /// Protocol and counter.
-    pub protocol: Protocol,
+    pub protocol: Protocol<'j>,
 }
 
 /// One job of a script.
@@ -146,11 +194,12 @@ pub struct Plan<'j> {
     /// The TSM's name of the job.
     pub job: u64,
     /// The card and its counter.
-    pub card: ScriptCard,
+    pub card: ScriptCard<'j>,
     /// Security level, with C-MAC at least.
     pub level: Level,
-    /// Fresh random bytes for this script.
-    pub host_challenge: [u8; 8],
+    /// Fresh random bytes for this script: 8, or 16 for SCP03 in S16 mode. For SCP11c 16 that the ephemeral key follows from. Eight zeros
+    /// with implicit initiation, which has no challenge.
+    pub host_challenge: Octets,
     /// An application that is selected, unprotected, before the channel is opened: if it can be, all is done already.
     pub probe: Option<Aid>,
     /// The jobs in order.
@@ -163,14 +212,18 @@ pub struct Plan<'j> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// The card's challenge is random, or of SCP03's S16 mode, or its key version is not named.
+    /// The card's challenge is random, or its key version is not named, or it is SCP11 of another variant or with unknown certificates.
     NotPredictable,
-    /// The level has no C-MAC, or the card does not have it, or it is R-MAC under SCP02.
+    /// The level has no C-MAC, or the card does not have it.
     Level,
+    /// The host challenge is not as long as the protocol wants, see [`Plan::host_challenge`].
+    Challenge,
     /// No session of SCP03 has the counter 0.
     Counter,
     /// A script with this counter and this host challenge was written before: both would have the same session keys.
     ChallengeUsed,
+    /// Under SCP02 an answer is to be checked that comes behind one that was not kept; the entry of the missing one.
+    Gap(u16),
     /// A job whose course depends on the card's answers; its place among the actions.
     Job(usize),
     /// The script does not fit the buffer, or has more than 65535 commands, or a command over 255 status words.
@@ -185,9 +238,11 @@ impl fmt::Display for WriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotPredictable => f.write_str("card challenge cannot be known ahead of time"),
+            Self::Challenge => f.write_str("host challenge is not one for this protocol"),
             Self::Level => f.write_str("security level is not one for scripts of this card"),
             Self::Counter => f.write_str("no session has the counter 0"),
             Self::ChallengeUsed => f.write_str("host challenge was used with this counter before"),
+            Self::Gap(entry) => write!(f, "answer of entry {entry} is missing"),
             Self::Job(index) => write!(f, "action {index} depends on the card's answers"),
             Self::Full => f.write_str("script does not fit"),
             Self::Fault(fault) => fault.fmt(f),

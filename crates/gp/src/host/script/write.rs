@@ -1,14 +1,16 @@
 //! Writing a script: the manager's jobs on a card that answers 9000 to everything.
 
 use huiwan_apdu::{Command, Ins, Ne, Sw};
+use huiwan_tlv::{Tag, Writer as TlvWriter};
 
-use super::super::key_store::OpenRequest;
-use super::super::key_store::{KeyAnswer, KeyError, KeyRequest, KeyStore};
+use super::super::key_store::{KeyAnswer, KeyError, KeyRequest, KeyStore, SessionId};
 use super::super::manager::{self, Job, Manager, OpenChannel, Outcome};
+use super::super::open::{OpenImplicit, OpenScp11};
 use super::plan::{Action, Plan, Protocol, WriteError};
 use super::{Allowed, INITIALIZE, KEEP, Used, VERSION};
-use crate::initialize_update::{self, Answer};
+use crate::initialize_update::Answer;
 use crate::put_key::{self, KID_ENC, SEVERAL};
+use crate::recognition;
 
 pub use super::super::manager::OUT_LEN;
 
@@ -51,6 +53,8 @@ enum Phase {
     Sent,
     /// A command of the writer's own is written.
     SentOwn,
+    /// The manager has sent the last command of an SCP11 handshake; its session is ready.
+    Ready(SessionId),
     /// The key store checks an answer; then the phase it came from goes on.
     Checking {
         own: bool,
@@ -77,6 +81,12 @@ enum Part {
     /// Ends.
     Closing(Result<(), WriteError>),
 }
+
+/// Bytes of the longest answer that is presumed: file control information with an AID of 16 bytes.
+const PRESUMED_LEN: usize = 128;
+const TAG_6F_FCI: Tag = Tag::new(0x6F);
+const TAG_84_DF_NAME: Tag = Tag::new(0x84);
+const TAG_A5_PROPRIETARY: Tag = Tag::new(0xA5);
 
 /// Writes one script. The caller answers [`Step::Key`] from its key store.
 #[derive(Debug)]
@@ -126,15 +136,7 @@ impl<'j> Writer<'j> {
                 if let Err(error) = self.begin(script) {
                     return Ok(self.done(Err(error)));
                 }
-                let card = self.plan.card;
-                let open = OpenChannel {
-                    aid: Some(card.aid),
-                    key_version: card.key_version,
-                    key: card.key,
-                    level: self.plan.level,
-                    host_challenge: self.plan.host_challenge.into(),
-                };
-                self.run(Job::Open(open), script, out)
+                self.run(self.opening(), script, out)
             }
             (Phase::Asked, Input::Key(answer)) => {
                 let step = self.manager.step(manager::Input::Key(answer), out)?;
@@ -159,6 +161,10 @@ impl<'j> Writer<'j> {
                 } else {
                     self.manager.step(manager::Input::Response(answer), out)?
                 };
+                Ok(self.pass_on(step, script))
+            }
+            (Phase::Ready(session), Input::Continue) => {
+                let step = self.manager.step(manager::Input::Key(KeyAnswer::Ready(session)), out)?;
                 Ok(self.pass_on(step, script))
             }
             (Phase::Told, Input::Continue) => {
@@ -192,6 +198,36 @@ impl<'j> Writer<'j> {
         }
     }
 
+    /// The job that opens the channel.
+    const fn opening(&self) -> Job<'j> {
+        let (card, level) = (self.plan.card, self.plan.level);
+        let aid = Some(card.aid);
+        match card.protocol {
+            Protocol::Scp02 { options, sequence } if !options.explicit() => Job::OpenImplicit(OpenImplicit {
+                aid,
+                options,
+                key_version: card.key_version,
+                key: card.key,
+                sequence: Some(sequence),
+                key_diversification: Some(card.key_diversification),
+            }),
+            Protocol::Scp02 { .. } | Protocol::Scp03 { .. } => Job::Open(OpenChannel {
+                aid,
+                key_version: card.key_version,
+                key: card.key,
+                level,
+                host_challenge: self.plan.host_challenge,
+            }),
+            Protocol::Scp11c(open) => Job::OpenScp11(OpenScp11 {
+                aid,
+                key_version: card.key_version,
+                level,
+                key_diversification: card.key_diversification,
+                ..*open
+            }),
+        }
+    }
+
     /// Whether [`Input::Answer`] can follow: the command just written goes through the session.
     #[must_use]
     pub const fn takes_answer(&self) -> bool {
@@ -215,6 +251,9 @@ impl<'j> Writer<'j> {
         if !plan.card.protocol.allows(plan.level) {
             return Err(WriteError::Level);
         }
+        if !plan.card.protocol.takes(&plan.host_challenge) {
+            return Err(WriteError::Challenge);
+        }
         let due = plan.card.protocol.due().ok_or(WriteError::Counter)?;
         let used = Used {
             key_diversification: plan.card.key_diversification,
@@ -229,7 +268,7 @@ impl<'j> Writer<'j> {
             return Err(WriteError::Job(index));
         }
         let aid = plan.card.aid.as_bytes();
-        let challenge = &plan.host_challenge;
+        let challenge = if plan.card.protocol.has_handshake() { plan.host_challenge.as_bytes() } else { &[] };
         let lengths = [challenge.len(), aid.len()].map(|len| u8::try_from(len).unwrap_or(u8::MAX));
         let [challenge_len, aid_len] = lengths;
         let mut put = |bytes: &[u8]| push(script, &mut self.at, bytes);
@@ -319,14 +358,19 @@ impl<'j> Writer<'j> {
             manager::Step::Key(request) => {
                 self.protected = matches!(request, KeyRequest::Wrap { .. });
                 self.phase = Phase::Asked;
-                Step::Key(match request {
-                    // SCP02's "i" is not in the answer.
-                    KeyRequest::Open(open) => KeyRequest::OpenAhead(match self.plan.card.protocol {
-                        Protocol::Scp02 { options, .. } => OpenRequest { scp02: options, ..open },
-                        Protocol::Scp03 { .. } => open,
-                    }),
-                    request => request,
-                })
+                let seed = self.plan.host_challenge.as_bytes().try_into();
+                match (request, seed) {
+                    (KeyRequest::Open(open), _) => Step::Key(KeyRequest::OpenAhead(open)),
+                    (KeyRequest::BeginScp11 { request, certificates }, Ok(seed)) => {
+                        Step::Key(KeyRequest::Scp11Ahead { request, certificates, seed })
+                    }
+                    // The session was ready when the key store had begun it.
+                    (KeyRequest::FinishScp11 { session, .. }, _) => {
+                        self.phase = Phase::Ready(session);
+                        Step::Written(self.count)
+                    }
+                    (request, _) => Step::Key(request),
+                }
             }
             manager::Step::Answer { .. } | manager::Step::Stored { .. } => {
                 self.phase = Phase::Told;
@@ -360,25 +404,40 @@ impl<'j> Writer<'j> {
                 let locked = Allowed::go_on(Sw::WARNING_SELECTED_INVALIDATED);
                 self.record(command, 0, core::slice::from_ref(&locked), script)
             }
-            1 => self.record(command, INITIALIZE, &[], script),
+            1 if self.plan.card.protocol.has_handshake() => self.record(command, INITIALIZE, &[], script),
             _ => self.record(command, 0, &[], script),
         }
     }
 
     /// What the card is presumed to answer: buffer and length.
-    fn presumed(&self) -> ([u8; initialize_update::LEN_MAX + 2], usize) {
-        let mut out = [0; initialize_update::LEN_MAX + 2];
-        let mut at = 0;
-        if self.part == Part::Opening(2) {
-            let card = self.plan.card;
-            let answer = Answer {
-                key_diversification: card.key_diversification,
-                key_version: card.key_version,
-                proof: card.protocol.proof(),
-            };
-            let (bytes, len) = answer.to_bytes();
-            let _ = push(&mut out, &mut at, bytes.get(..len).unwrap_or_default());
-        }
+    fn presumed(&self) -> ([u8; PRESUMED_LEN], usize) {
+        let mut out = [0; PRESUMED_LEN];
+        let card = self.plan.card;
+        let mut at = match (self.part, card.protocol.proof()) {
+            // What is selected says what it speaks.
+            (Part::Opening(1), _) => {
+                let mut w = TlvWriter::new(&mut out);
+                w.nested(TAG_6F_FCI, |w| {
+                    w.put(TAG_84_DF_NAME, card.aid.as_bytes());
+                    w.nested(TAG_A5_PROPRIETARY, |w| {
+                        recognition::write_template(w, card.protocol.scp().into_iter());
+                    });
+                });
+                w.finish().map_or(0, |fci| fci.len())
+            }
+            (Part::Opening(2), Some(proof)) => {
+                let answer = Answer {
+                    key_diversification: card.key_diversification,
+                    key_version: card.key_version,
+                    proof,
+                };
+                let (bytes, len) = answer.to_bytes();
+                let mut at = 0;
+                let _ = push(&mut out, &mut at, bytes.get(..len).unwrap_or_default());
+                at
+            }
+            _ => 0,
+        };
         let _ = push(&mut out, &mut at, &Sw::OK.value().to_be_bytes());
         (out, at)
     }
@@ -395,7 +454,8 @@ impl<'j> Writer<'j> {
     }
 
     fn record(&mut self, command: &[u8], flags: u8, also: &[Allowed], script: &mut [u8]) -> Option<()> {
-        let keep = if self.action().is_some_and(|action| action.keep) { KEEP } else { 0 };
+        let chained = self.plan.card.protocol.chains_responses(self.plan.level);
+        let keep = if self.action().is_some_and(|action| action.keep || chained) { KEEP } else { 0 };
         let ok = core::iter::once(Allowed::go_on(Sw::OK));
         self.record_with(command, flags | keep, ok.chain(also.iter().copied()), script)
     }
@@ -455,7 +515,8 @@ pub fn write<'o>(
 
 /// The same with the answers a player kept, each with the number of its entry: the session is gone through once more, and the key
 /// store checks what protection they have. `script` comes out as it was sent to the player, which is for the caller to compare.
-/// An error status has no protection and proves nothing.
+/// An error status has no protection and proves nothing. Under SCP02 the answers are checked as far as they come without a gap, and none
+/// may come behind one.
 ///
 /// # Errors
 /// [`WriteError`]; [`WriteError::Key`] with [`KeyError::NotAuthentic`] for an answer that is not this card's to that command.
@@ -469,6 +530,9 @@ pub fn check<'o>(
     let mut writer = Writer::new(plan);
     let mut input = Input::Start;
     let mut before = 0;
+    let chained = plan.card.protocol.chains_responses(plan.level);
+    // The first entry without an answer, and whether one came behind it.
+    let (mut gap, mut behind) = (None, false);
     loop {
         // The loop answers what is asked.
         let step = writer.step(input, script, &mut out).map_err(|_| WriteError::Full)?;
@@ -477,12 +541,25 @@ pub fn check<'o>(
             Step::Written(count) => {
                 let new = core::mem::replace(&mut before, count) < count;
                 let kept = answers.iter().find(|(entry, _)| new && entry.checked_add(1) == Some(count));
-                match kept {
-                    Some((_, answer)) if writer.takes_answer() => Input::Answer(answer),
+                match (kept, gap) {
+                    (Some(_), Some(_)) => {
+                        behind = true;
+                        Input::Continue
+                    }
+                    (Some((_, answer)), None) if writer.takes_answer() => Input::Answer(answer),
+                    (None, None) if chained && new && writer.takes_answer() => {
+                        gap = count.checked_sub(1);
+                        Input::Continue
+                    }
                     _ => Input::Continue,
                 }
             }
-            Step::Done(Ok(len)) => return script.get(..len).ok_or(WriteError::Full),
+            Step::Done(Ok(len)) => {
+                return match gap {
+                    Some(entry) if behind => Err(WriteError::Gap(entry)),
+                    _ => script.get(..len).ok_or(WriteError::Full),
+                };
+            }
             Step::Done(Err(error)) => return Err(error),
         };
     }
