@@ -116,7 +116,7 @@ fn work(band: &mut Band<'_>, goals: &[Goal<'_>], store: &mut Store) -> Vec<Vec<u
     let keys = [(0x31, NEW), (0x30, TEST)];
     let mut worker = Worker::new(Plan { aid: None, keys: &keys, level: Level::All, goals }, JobState::new(1));
     let (mut out, mut key_out) = ([0; OUT_LEN], [0; OUT_LEN]);
-    let (mut answer, mut sent, mut input) = (Vec::new(), Vec::new(), Input::Start([7; 16]));
+    let (mut answer, mut sent, mut input) = (Vec::new(), Vec::new(), Input::Start([7; 32]));
     loop {
         input = match worker.step(input, &mut out).unwrap() {
             Step::Send(command) => {

@@ -175,7 +175,7 @@ fn online(memory: MapMemory, goals: &[Goal<'_>]) -> MapMemory {
     let (memory, ()) = with_card(&PROFILE, memory, |card| {
         let (mut store, mut worker) = (store(), Worker::new(plan, JobState::new(1)));
         let (mut out, mut key_out, mut answer) = ([0; 640], [0; 640], vec![]);
-        let mut input = tsm_job::Input::Start([7; 16]);
+        let mut input = tsm_job::Input::Start([7; 32]);
         loop {
             input = match worker.step(input, &mut out).unwrap() {
                 tsm_job::Step::Send(command) => {

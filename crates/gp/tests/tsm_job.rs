@@ -102,7 +102,7 @@ fn visit(
         let (mut out, mut key_out) = ([0; OUT_LEN], [0; OUT_LEN]);
         let (mut commands, mut savings) = (0, 0);
         let mut answer;
-        let mut step = worker.step(Input::Start([7; 16]), &mut out).unwrap();
+        let mut step = worker.step(Input::Start([7; 32]), &mut out).unwrap();
         for _ in 0..2000 {
             let input = match step {
                 Step::Send(command) => {
@@ -290,7 +290,7 @@ fn a_key_store_that_is_away_is_asked_again() {
     let mut out = [0; OUT_LEN];
     let (_, ended) = with_card(&PROFILE, blank(), |card| {
         let mut answer;
-        let mut step = worker.step(Input::Start([1; 16]), &mut out).unwrap();
+        let mut step = worker.step(Input::Start([1; 32]), &mut out).unwrap();
         loop {
             let input = match step {
                 Step::Send(command) => {
@@ -328,10 +328,10 @@ fn misuse_changes_nothing() {
     let mut out = [0; OUT_LEN];
     assert!(worker.step(Input::Continue, &mut out).is_err());
     assert!(worker.step(Input::Lost, &mut out).is_err());
-    assert!(worker.step(Input::Start([0; 16]), &mut out[1..]).is_err());
-    let Step::Persist(state) = worker.step(Input::Start([0; 16]), &mut out).unwrap() else { panic!() };
+    assert!(worker.step(Input::Start([0; 32]), &mut out[1..]).is_err());
+    let Step::Persist(state) = worker.step(Input::Start([0; 32]), &mut out).unwrap() else { panic!() };
     assert!(worker.step(Input::Response(&[0x90, 0x00]), &mut out).is_err());
-    assert!(worker.step(Input::Start([0; 16]), &mut out).is_err());
+    assert!(worker.step(Input::Start([0; 32]), &mut out).is_err());
     assert_eq!(worker.state(), state);
     assert!(matches!(worker.step(Input::Continue, &mut out), Ok(Step::Send(_))));
 }

@@ -92,6 +92,8 @@ pub enum FaultKind {
     CheckValues,
     /// There is a key set of the new version already.
     VersionTaken(u8),
+    /// New keys are wanted on a card whose channels have no handshake.
+    NotProvable,
 }
 
 /// A failed task.
@@ -114,6 +116,7 @@ impl fmt::Display for Fault {
             FaultKind::NoChannel => f.write_str("no secure channel is open"),
             FaultKind::TooLong => f.write_str("data are too long"),
             FaultKind::CheckValues => f.write_str("card reports other key check values"),
+            FaultKind::NotProvable => f.write_str("card cannot show that new keys work"),
             FaultKind::VersionTaken(version) => write!(f, "key version {version:02X} is there already"),
         }?;
         let advice = self.advice();
@@ -186,6 +189,10 @@ impl Fault {
             FaultKind::CheckValues => advice(
                 "the new keys arrived damaged or under a wrong data encryption key",
                 "the old keys still work: open with them and delete the new version",
+            ),
+            FaultKind::NotProvable => advice(
+                "its secure channel has no handshake, and the card itself chooses the key set",
+                "nothing was changed; change keys by hand, with a second card of the kind at hand to try it on",
             ),
             FaultKind::VersionTaken(_) => advice(
                 "an earlier change of keys got further than its journal says",

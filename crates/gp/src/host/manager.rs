@@ -16,7 +16,7 @@ use super::key_store::{
     ImplicitRequest, KeyAnswer, KeyError, KeyRef, KeyRequest, OpenRequest, Scp11Request, SessionId,
 };
 use super::list::Listing;
-use super::open::{OpenImplicit, OpenScp11, Opening};
+use super::open::{Card, OpenImplicit, OpenScp11, Opening};
 use super::personalise::{Personalise, Storing};
 use super::put_keys::{PutKeys, Rotating};
 use super::set_status::Transition;
@@ -104,6 +104,8 @@ pub struct Channel {
     pub aid: Aid,
     /// Key diversification data of the card.
     pub key_diversification: [u8; 10],
+    /// What the card said of its protocols when it was selected.
+    pub(super) card: Card,
 }
 
 /// What a task hears.

@@ -55,8 +55,8 @@ pub(super) struct Opening<'j> {
 }
 
 /// What the recognition data of the card says of its protocols.
-#[derive(Debug, Clone, Copy)]
-struct Card {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Card {
     scp01: Option<scp01::Options>,
     scp02: Option<scp02::Options>,
     /// The mode of SCP03 if there is only one.
@@ -163,11 +163,16 @@ impl<'j> Opening<'j> {
     fn initiate(&mut self, aid: Aid, channel: &mut Option<Channel>, cla: u8, out: &mut [u8]) -> Turn {
         self.state = match (self.how, self.card.implicit) {
             (How::Update(request), None) => State::Updating(Updating::new(request, aid, self.card)),
-            (How::Update(request), Some(options)) => {
-                State::Initiating(Initiating::new(OpenImplicit::of(&request, options), request.level, aid))
+            (How::Update(request), Some(options)) => State::Initiating(Initiating::new(
+                OpenImplicit::of(&request, options),
+                request.level,
+                aid,
+                self.card,
+            )),
+            (How::Implicit(request), _) => {
+                State::Initiating(Initiating::new(request, Level::CMac, aid, self.card))
             }
-            (How::Implicit(request), _) => State::Initiating(Initiating::new(request, Level::CMac, aid)),
-            (How::Scp11(request), _) => State::Agreeing(Agreeing::new(request, aid)),
+            (How::Scp11(request), _) => State::Agreeing(Agreeing::new(request, aid, self.card)),
         };
         self.turn(Event::Begin, channel, cla, out)
     }

@@ -104,7 +104,6 @@ impl Rotating {
                 Ok(Todo::Close(open.session))
             }
             (State::Forgetting(old), Event::Key(_)) => {
-                // The card's recognition data is not at hand; every protocol's options are those nearly every card has.
                 let open = OpenChannel {
                     aid: Some(old.aid),
                     key_version: request.version,
@@ -113,7 +112,7 @@ impl Rotating {
                     host_challenge: request.host_challenge,
                 };
                 *channel = None;
-                let mut opening = Updating::again(open, old.aid);
+                let mut opening = Updating::new(open, old.aid, old.card);
                 let turn = opening.turn(Event::Begin, channel, cla, out);
                 self.state = State::Proving(opening);
                 turn

@@ -24,23 +24,27 @@ use huiwan_apdu::{Aid, Sw};
 use super::fault::{Fault, FaultKind, Stage};
 use super::key_store::{KeyAnswer, KeyRequest};
 use super::manager::{self, Job, Manager, Misuse, OpenChannel};
-use super::{Install, Outcome, PutKeys, Transition};
+use super::{Install, OpenImplicit, Outcome, PutKeys, Transition};
 use crate::delete::Target;
 use crate::get_status::{self, Scope};
 use crate::key_information::{self, TAG_E0_KEY_INFORMATION};
 use crate::life_cycle::ApplicationState;
-use crate::scp02::HOST_CHALLENGE_LEN as CHALLENGE_LEN;
+use crate::scp02;
+use crate::secure_channel::{Level, Scp};
 
 mod plan;
 
 pub use super::manager::OUT_LEN;
+
+/// Bytes of a challenge, of which a card that is not in S16 mode gets half.
+const CHALLENGE_LEN: usize = 16;
 pub use plan::{Goal, JobState, Plan};
 
 /// What a worker is told.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Input<'a> {
-    /// A card is there. The bytes are fresh random ones, for the challenges of this visit.
+    /// A card is there. The bytes are fresh random ones, for the two challenges of this visit, whatever mode the card speaks.
     Start([u8; 2 * CHALLENGE_LEN]),
     /// The card's answer to [`Step::Send`]: data ‖ SW.
     Response(&'a [u8]),
@@ -187,6 +191,10 @@ pub struct Worker<'j> {
     steps: u8,
     /// The application of the present goal was personalised in this visit.
     personalised: bool,
+    /// The card's SCP02, if it has no handshake.
+    implicit: Option<scp02::Options>,
+    /// The keys of a channel without a handshake, as long as the card has not taken a command under them.
+    unproved: Option<usize>,
 }
 
 /// No goal needs more steps: install, personalise, make selectable. A card that wants more does not do what it says.
@@ -205,7 +213,16 @@ impl<'j> Worker<'j> {
             seen: Seen { application: None, new_keys: false, old_keys: false, unreadable: false },
             steps: 0,
             personalised: false,
+            implicit: None,
+            unproved: None,
         }
+    }
+
+    /// The same for a card whose SCP02 has no handshake and whose recognition data names other protocols too, or nothing. The plan's level
+    /// has to be command MACs. New keys are none of the goals such a card can reach: nothing would show that they work.
+    #[must_use]
+    pub fn with_implicit(self, options: scp02::Options) -> Self {
+        Self { implicit: Some(options), ..self }
     }
 
     /// How far the job is.
@@ -293,14 +310,25 @@ impl<'j> Worker<'j> {
             return Ok(self.stop(Fault { stage: Stage::InitializeUpdate, kind }));
         };
         let [host_challenge, _] = self.challenges;
-        let open = OpenChannel {
-            aid: self.plan.aid,
-            key_version,
-            key,
-            level: self.plan.level,
-            host_challenge: host_challenge.into(),
+        let (aid, level) = (self.plan.aid, self.plan.level);
+        let job = match self.implicit {
+            None => {
+                Job::Open(OpenChannel { aid, key_version, key, level, host_challenge: host_challenge.into() })
+            }
+            Some(options) if level == Level::CMac => Job::OpenImplicit(OpenImplicit {
+                aid,
+                options,
+                key_version,
+                key,
+                sequence: None,
+                key_diversification: None,
+            }),
+            Some(_) => {
+                let kind = FaultKind::Key(super::KeyError::Level);
+                return Ok(self.stop(Fault { stage: Stage::Initiate, kind }));
+            }
         };
-        self.start(Task::Opening(candidate), Job::Open(open), out)
+        self.start(Task::Opening(candidate), job, out)
     }
 
     fn look<'o>(&mut self, out: &'o mut [u8]) -> Result<Step<'o>, Misuse> {
@@ -323,9 +351,22 @@ impl<'j> Worker<'j> {
                 self.personalised |= acted == Act::Personalise;
                 self.look(out)
             }
-            (Outcome::Complete, Task::Opening(_)) => self.look(out),
-            (Outcome::Complete, Task::Looking) => self.act(out),
+            (Outcome::Complete, Task::Opening(candidate)) => {
+                self.unproved = self.is_implicit().then_some(candidate);
+                self.look(out)
+            }
+            (Outcome::Complete, Task::Looking) => {
+                self.unproved = None;
+                self.act(out)
+            }
             (_, Task::Closing(visit)) => Ok(self.over(visit)),
+            // Without a handshake it is the first command that shows whose keys they are.
+            (Outcome::Fault(Fault { kind: FaultKind::Status(Sw::SECURITY_STATUS), .. }), Task::Looking)
+                if self.next_candidate().is_some() =>
+            {
+                let next = self.next_candidate().unwrap_or_default();
+                self.open(next, out)
+            }
             // The card has no such keys, any more or yet: nothing was tried with them that counts.
             (Outcome::Fault(fault), Task::Opening(candidate)) if no_such_keys(&fault) => {
                 match candidate.checked_add(1).filter(|next| *next < self.plan.keys.len()) {
@@ -339,6 +380,16 @@ impl<'j> Worker<'j> {
                 self.close(Visit::Stopped { goal, fault }, out)
             }
         }
+    }
+
+    fn is_implicit(&self) -> bool {
+        let protocol = self.manager.channel().map(|channel| channel.protocol);
+        matches!(protocol, Some(Scp::Scp02(options)) if !options.explicit())
+    }
+
+    /// The keys to try after those that have not proved themselves.
+    fn next_candidate(&self) -> Option<usize> {
+        self.unproved?.checked_add(1).filter(|next| *next < self.plan.keys.len())
     }
 
     /// The card was looked at: the goal is reached, or the next step is clear.
@@ -360,6 +411,10 @@ impl<'j> Worker<'j> {
             self.doing = Doing::Saving { opened: true };
             return Ok(Step::Persist(self.state));
         };
+        if matches!(goal, Goal::Keys { .. }) && self.is_implicit() {
+            let fault = Fault { stage: Stage::PutKey, kind: FaultKind::NotProvable };
+            return self.close(Visit::Stopped { goal: self.state.reached, fault }, out);
+        }
         if self.steps >= MAX_STEPS {
             let fault = Fault { stage, kind: FaultKind::Malformed("registry, which does not change,") };
             return self.close(Visit::Stopped { goal: self.state.reached, fault }, out);

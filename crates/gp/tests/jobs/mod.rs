@@ -142,7 +142,7 @@ fn visit(
         let mut worker = Worker::new(plan, *saved);
         let (mut out, mut key_out, mut answer) = ([0; OUT_LEN], [0; OUT_LEN], vec![]);
         let (mut commands, mut savings) = (0, 0);
-        let mut input = Input::Start([saved.visits as u8; 16]);
+        let mut input = Input::Start([saved.visits as u8; 32]);
         for _ in 0..3000 {
             input = match worker.step(input, &mut out).unwrap() {
                 Step::Send(command) => {

@@ -3,6 +3,7 @@
 use huiwan_apdu::Aid;
 use huiwan_tlv::{Rules, Tag, find};
 
+use super::Card;
 use crate::get_data::{TAG_C1_SEQUENCE_COUNTER, TAG_CF_KEY_DIVERSIFICATION};
 use crate::host::fault::{Fault, FaultKind, Stage};
 use crate::host::key_store::{Derivation, ImplicitRequest, KeyAnswer, KeyError, KeyRef};
@@ -57,12 +58,13 @@ pub(super) struct Initiating {
     request: OpenImplicit,
     level: Level,
     aid: Aid,
+    card: Card,
     state: State,
 }
 
 impl Initiating {
-    pub(super) const fn new(request: OpenImplicit, level: Level, aid: Aid) -> Self {
-        Self { request, level, aid, state: State::Start }
+    pub(super) const fn new(request: OpenImplicit, level: Level, aid: Aid, card: Card) -> Self {
+        Self { request, level, aid, card, state: State::Start }
     }
 
     pub(super) const fn stage(&self) -> Stage {
@@ -107,6 +109,7 @@ impl Initiating {
                     key_version: self.request.key_version,
                     aid: self.aid,
                     key_diversification: self.request.key_diversification.unwrap_or_default(),
+                    card: self.card,
                 });
                 Ok(Todo::Done)
             }

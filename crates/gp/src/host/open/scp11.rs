@@ -3,6 +3,7 @@
 use huiwan_apdu::{Aid, Command, Ins, Ne, Response};
 use huiwan_tlv::{Rules, find};
 
+use super::Card;
 use crate::get_data::TAG_BF21_CERTIFICATES;
 use crate::host::fault::{Fault, FaultKind, Stage};
 use crate::host::key_store::{KeyAnswer, KeyHandle, Scp11Request};
@@ -72,6 +73,7 @@ enum State {
 pub(super) struct Agreeing<'j> {
     request: OpenScp11<'j>,
     aid: Aid,
+    card: Card,
     state: State,
     /// Data of the authenticate command, kept while certificates go to the card.
     data: heapless::Vec<u8, DATA_MAX>,
@@ -81,8 +83,8 @@ pub(super) struct Agreeing<'j> {
 const DATA_MAX: usize = 13 + 2 + 3 + huiwan_crypto::ec::POINT_MAX;
 
 impl<'j> Agreeing<'j> {
-    pub(super) const fn new(request: OpenScp11<'j>, aid: Aid) -> Self {
-        Self { request, aid, state: State::Start, data: heapless::Vec::new() }
+    pub(super) const fn new(request: OpenScp11<'j>, aid: Aid, card: Card) -> Self {
+        Self { request, aid, card, state: State::Start, data: heapless::Vec::new() }
     }
 
     pub(super) const fn stage(&self) -> Stage {
@@ -123,6 +125,7 @@ impl<'j> Agreeing<'j> {
                     key_version: self.request.key_version,
                     aid: self.aid,
                     key_diversification: self.request.key_diversification,
+                    card: self.card,
                 });
                 self.present(0, 0, cla, out)
             }

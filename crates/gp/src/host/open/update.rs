@@ -29,13 +29,8 @@ pub(in crate::host) struct Updating {
 }
 
 impl Updating {
-    pub(super) const fn new(request: OpenChannel, aid: Aid, card: Card) -> Self {
+    pub(in crate::host) const fn new(request: OpenChannel, aid: Aid, card: Card) -> Self {
         Self { request, aid, card, state: State::Start }
-    }
-
-    /// Another handshake with what is selected already, of which nothing is known.
-    pub(in crate::host) const fn again(request: OpenChannel, aid: Aid) -> Self {
-        Self::new(request, aid, Card::UNKNOWN)
     }
 
     pub(in crate::host) const fn stage(&self) -> Stage {
@@ -95,6 +90,7 @@ impl Updating {
                     key_version: answer.key_version,
                     aid: self.aid,
                     key_diversification: answer.key_diversification,
+                    card: self.card,
                 };
                 self.state = State::Authenticating(open);
                 // Known from here on, so that the key store hears of its end whatever happens to the card.
