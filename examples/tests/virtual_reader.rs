@@ -17,11 +17,11 @@ use std::path::Path;
 use std::thread;
 
 use arguments::Wanted;
-use band::{Atr, Band, Memory, SystemRandom};
-use huiwan::element::{Modules, SecureElement};
+use band::{Atr, Band, CARD, Keys, Memory, SystemRandom, factory, modules};
+use huiwan::element::SecureElement;
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::{Journal, Options, RamFlash};
-use huiwan_gp::card::{CardProfile, Factory, Registry, TEST_KEY, format};
+use huiwan_gp::card::{Registry, TEST_KEY, format};
 use huiwan_gp::host::secure_channel::{AwaitCard, Open};
 use huiwan_gp::initialize_update::Answer;
 use huiwan_gp::scp03::{Level, StaticKeys};
@@ -103,14 +103,14 @@ fn with_card(atr: Atr, path: Option<&Path>, issued: bool, f: impl FnOnce(&mut Re
                 Some(image) => Journal::mount(RamFlash::from_bytes(*image)).unwrap(),
                 None => {
                     let mut memory: Memory = Journal::format(RamFlash::new()).unwrap();
-                    format(&mut memory, &Factory::TEST).unwrap();
+                    format(&mut memory, &factory(Keys::Both, false)).unwrap();
                     memory
                 }
             };
-            let modules = Modules::default().with_content_management();
+            let modules = modules();
             let list = modules.list();
             let mut band = Band {
-                element: SecureElement::new(&list, Registry::new(&CardProfile::DEFAULT), memory)
+                element: SecureElement::new(&list, Registry::new(&CARD), memory)
                     .with_options(Options::DEFAULT.with_t0(atr == Atr::T0)),
                 random: SystemRandom::open().unwrap(),
                 atr,
@@ -241,17 +241,18 @@ fn command_line() {
     assert!(matches!(read(&["--help"]), Ok(Wanted::Help)));
     let Ok(Wanted::Serve(plain)) = read(&[]) else { panic!() };
     assert_eq!(
-        (plain.address.as_str(), plain.blank, plain.listen, plain.key_version),
-        ("127.0.0.1:35963", false, false, 0x30)
+        (plain.address.as_str(), plain.blank, plain.listen, plain.keys, plain.initial_keys),
+        ("127.0.0.1:35963", false, false, Keys::Both, false)
     );
-    let all = ["--blank", "--atr", "t0", "--state", "x", "--listen", "--initial-keys", "localhost:1"];
+    let all = ["--blank", "--atr", "t0", "--state", "x", "--listen", "--initial-keys", "--scp02-only", "localhost:1"];
     let Ok(Wanted::Serve(all)) = read(&all) else { panic!() };
     assert_eq!(
-        (all.address.as_str(), all.blank, all.listen, all.key_version),
-        ("localhost:1", true, true, 0xFF)
+        (all.address.as_str(), all.blank, all.listen, all.keys, all.initial_keys),
+        ("localhost:1", true, true, Keys::Scp02, true)
     );
     assert_eq!((all.atr, all.state.as_deref()), (Atr::T0, Some(Path::new("x"))));
     assert_eq!(read(&["--initial-keys"]).unwrap_err(), "--initial-keys wants --blank");
+    assert_eq!(read(&["--scp02-only"]).unwrap_err(), "--scp02-only wants --blank");
     assert_eq!(read(&["--atr"]).unwrap_err(), "--atr wants a value");
     assert_eq!(read(&["--atr", "t9"]).unwrap_err(), "--atr knows no t9");
     assert_eq!(read(&["--what"]).unwrap_err(), "unknown option --what");

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::band::Atr;
+use crate::band::{Atr, Keys};
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -11,11 +11,15 @@ The wristband's secure element as a card in a virtual PC/SC reader (vpcd protoco
 usage: virtual_reader [--blank] [options] [ADDRESS]
 
   ADDRESS             where vpcd listens, default 127.0.0.1:35963
-  --blank             an element with the card manager alone: ISD A000000151000000, SCP03,
-                      test keys 404142434445464748494A4B4C4D4E4F under version 30
+  --blank             an element with the card manager alone: ISD A000000151000000, test keys
+                      404142434445464748494A4B4C4D4E4F for SCP03 (i = 70) under version 30,
+                      for SCP02 (i = 55) under version 20
                       without it: the same with a payment environment, a UnionPay bank card
                       and a JT/T 978 transit card, all with published keys (huiwan::sample)
-  --initial-keys      with --blank: the test keys under version FF, which go when others are put
+  --scp03-only        no keys for SCP02
+  --scp02-only        with --blank: no keys for SCP03, for tools that know SCP02 alone
+  --initial-keys      with --blank: the test keys of one protocol, SCP03 unless --scp02-only, under
+                      version FF, which go when others are put
   --atr t1|t0|contactless
                       what the reader sees, default t1
   --state FILE        keep the element's flash in FILE between runs
@@ -37,8 +41,10 @@ pub enum Wanted {
 pub struct Arguments {
     /// The card manager alone.
     pub blank: bool,
-    /// Version of the first keys.
-    pub key_version: u8,
+    /// The card manager's first keys.
+    pub keys: Keys,
+    /// They are under version FF.
+    pub initial_keys: bool,
     /// What the reader sees.
     pub atr: Atr,
     /// State file.
@@ -56,7 +62,8 @@ pub struct Arguments {
 pub fn read(mut words: impl Iterator<Item = String>) -> Result<Wanted, String> {
     let mut arguments = Arguments {
         blank: false,
-        key_version: 0x30,
+        keys: Keys::Both,
+        initial_keys: false,
         atr: Atr::T1,
         state: None,
         listen: false,
@@ -67,7 +74,9 @@ pub fn read(mut words: impl Iterator<Item = String>) -> Result<Wanted, String> {
         match word.as_str() {
             "--help" | "-h" => return Ok(Wanted::Help),
             "--blank" => arguments.blank = true,
-            "--initial-keys" => arguments.key_version = huiwan_gp::card::INITIAL_KEY_VERSION,
+            "--scp02-only" => arguments.keys = Keys::Scp02,
+            "--scp03-only" => arguments.keys = Keys::Scp03,
+            "--initial-keys" => arguments.initial_keys = true,
             "--listen" => arguments.listen = true,
             "--state" => arguments.state = Some(value()?.into()),
             "--atr" => {
@@ -78,8 +87,11 @@ pub fn read(mut words: impl Iterator<Item = String>) -> Result<Wanted, String> {
             address => arguments.address = address.to_owned(),
         }
     }
-    if !arguments.blank && arguments.key_version != 0x30 {
+    if !arguments.blank && arguments.initial_keys {
         return Err("--initial-keys wants --blank".to_owned());
+    }
+    if !arguments.blank && arguments.keys == Keys::Scp02 {
+        return Err("--scp02-only wants --blank".to_owned());
     }
     Ok(Wanted::Serve(arguments))
 }

@@ -4,16 +4,73 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use huiwan::element::SecureElement;
+use huiwan::element::{Modules, SecureElement};
 use huiwan::sample::{self, SampleError};
 use huiwan_card::{Environment, Interface, Journal, RamFlash};
 use huiwan_crypto::{Random, RandomFailed};
+use huiwan_emv::card::qpboc;
+use huiwan_gp::card::{CardProfile, Factory, INITIAL_KEY_VERSION, TEST_SCP02_KEY_VERSION};
+use huiwan_gp::put_key::KeyType;
+use huiwan_gp::scp02;
+use huiwan_purse::profile::Profile;
 
 use crate::state::{self, FLASH};
 use crate::vpcd::Card;
 
 /// Durable memory of the simulated element.
 pub type Memory = Journal<RamFlash<FLASH>, 512>;
+
+/// The kind of card: SCP03 and SCP02, both with predictable challenges.
+pub const CARD: CardProfile = CardProfile::DEFAULT.with_scp02(scp02::Options::I55);
+
+/// The card's code, with LOAD and all that belongs to it.
+#[must_use]
+pub fn modules() -> Modules<'static> {
+    Modules::new(&CARD, qpboc::Profile::default(), Profile::JTT_978).with_content_management()
+}
+
+/// For which protocols there are keys at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// SCP03, which version 00 names, and SCP02.
+    Both,
+    /// SCP02 alone.
+    Scp02,
+    /// SCP03 alone.
+    Scp03,
+}
+
+/// What the card gets in the factory: names and numbers as a card on sale has them, none of them given to anybody.
+#[must_use]
+pub fn factory(keys: Keys, initial: bool) -> Factory<'static> {
+    let factory = match (keys, initial) {
+        (Keys::Both, false) => Factory::TEST.with_scp02_test_keys(),
+        (Keys::Both | Keys::Scp03, _) => Factory::TEST,
+        (Keys::Scp02, _) => {
+            Factory::TEST.with_key_type(KeyType::Des).with_key_version(TEST_SCP02_KEY_VERSION)
+        }
+    };
+    let factory = if initial { factory.with_key_version(INITIAL_KEY_VERSION) } else { factory };
+    Factory { cplc: CPLC, issuer_identification: &IIN, card_image: &CIN, ..factory }.with_serial(SERIAL)
+}
+
+const SERIAL: [u8; 4] = *b"\x48\x55\x49\x57";
+/// Tag 42. [ISO 7812-1 4.2: 9 with the code of no country]
+const IIN: [u8; 3] = [0x99, 0x99, 0x99];
+/// Tag 45.
+const CIN: [u8; 8] = [0x00, 0x00, 0x00, 0x00, 0x48, 0x55, 0x49, 0x57];
+/// Tag 9F7F: of fabricator, type and system 0000, every date the first day of 2026 (year's last digit, day).
+const CPLC: [u8; 42] = {
+    let mut cplc = [0; 42];
+    // Operating system, fabrication, module, embedding, pre-personalisation, personalisation.
+    let mut dates = [6, 10, 20, 24, 28, 36].as_slice();
+    while let [at, rest @ ..] = dates {
+        cplc[*at] = 0x60;
+        cplc[*at + 1] = 0x01;
+        dates = rest;
+    }
+    cplc
+};
 
 /// Random numbers of the operating system.
 pub struct SystemRandom(File);

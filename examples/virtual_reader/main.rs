@@ -14,10 +14,10 @@ use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
 
 use arguments::{Arguments, HELP, Wanted};
-use band::{Atr, Band, Memory, SystemRandom};
-use huiwan::element::{Modules, SecureElement};
+use band::{Atr, Band, CARD, Memory, SystemRandom, factory, modules};
+use huiwan::element::SecureElement;
 use huiwan_card::{Journal, Options, RamFlash};
-use huiwan_gp::card::{CardProfile, Factory, Registry, format};
+use huiwan_gp::card::{Registry, format};
 
 fn main() -> ExitCode {
     let arguments = match arguments::read(std::env::args().skip(1)) {
@@ -41,11 +41,11 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let modules = Modules::default().with_content_management();
+    let modules = modules();
     let list = modules.list();
     let (memory, new) = memory(arguments)?;
     let mut band = Band {
-        element: SecureElement::new(&list, Registry::new(&CardProfile::DEFAULT), memory)
+        element: SecureElement::new(&list, Registry::new(&CARD), memory)
             .with_options(Options::DEFAULT.with_t0(arguments.atr == Atr::T0)),
         random: SystemRandom::open()?,
         atr: arguments.atr,
@@ -87,6 +87,6 @@ fn memory(arguments: &Arguments) -> Result<(Memory, bool), Box<dyn std::error::E
         return Ok((Journal::mount(RamFlash::from_bytes(*image))?, false));
     }
     let mut memory: Memory = Journal::format(RamFlash::new())?;
-    format(&mut memory, &Factory::TEST.with_key_version(arguments.key_version))?;
+    format(&mut memory, &factory(arguments.keys, arguments.initial_keys))?;
     Ok((memory, true))
 }

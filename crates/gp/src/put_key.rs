@@ -239,9 +239,10 @@ impl<'a> Fields<'a> {
             None
         };
         let (len, encrypted) = match key_type {
-            // A DES key is whole blocks, so no clear length goes before it. [GPC 11.8.2.3.1]
-            KeyType::Des | KeyType::RsaPublic | KeyType::EccPublic => (block.len(), block),
-            KeyType::Aes | KeyType::Psk => {
+            // A DES key is whole blocks, so no clear length goes before it [GPC 11.8.2.3.1]; Py-GP sends one all the same.
+            KeyType::Des if block.len() % 2 == 0 => (block.len(), block),
+            KeyType::RsaPublic | KeyType::EccPublic => (block.len(), block),
+            KeyType::Des | KeyType::Aes | KeyType::Psk => {
                 let (&len, encrypted) = block.split_first().ok_or(FieldError::Length)?;
                 (usize::from(len), encrypted)
             }

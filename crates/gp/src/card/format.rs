@@ -13,10 +13,12 @@ use crate::scp02;
 /// What one card gets in the factory.
 #[derive(Clone, Copy)]
 pub struct Factory<'a> {
-    /// Version of the first key set; [`super::INITIAL_KEY_VERSION`] for one that goes when another comes.
+    /// Version of the first key set, which version 00 of INITIALIZE UPDATE names; [`super::INITIAL_KEY_VERSION`] for one that goes when another comes.
     pub key_version: u8,
-    /// ENC, MAC and DEK: AES keys of one length.
+    /// ENC, MAC and DEK: AES keys of one length, or double-length DES keys.
     pub keys: [&'a [u8]; 3],
+    /// What kind of keys those are, which decides the protocol: AES for SCP03, DES for SCP02.
+    pub key_type: KeyType,
     /// Version and keys of a second key set, for SCP02: ENC, MAC and DEK, double-length DES keys.
     pub scp02: Option<(u8, [&'a [u8]; 3])>,
     /// Life cycle state.
@@ -36,6 +38,7 @@ impl Factory<'_> {
     pub const TEST: Self = Self {
         key_version: 0x30,
         keys: [&TEST_KEY, &TEST_KEY, &TEST_KEY],
+        key_type: KeyType::Aes,
         scp02: None,
         state: CardState::OpReady,
         cplc: [0; 42],
@@ -48,6 +51,12 @@ impl Factory<'_> {
     #[must_use]
     pub const fn with_key_version(self, key_version: u8) -> Self {
         Self { key_version, ..self }
+    }
+
+    /// The same with the first key set of another kind of keys.
+    #[must_use]
+    pub const fn with_key_type(self, key_type: KeyType) -> Self {
+        Self { key_type, ..self }
     }
 
     /// The same with SCP02 keys 40…4F under version 20 beside the others; the card's profile says which SCP02 it is.
@@ -73,36 +82,26 @@ impl Factory<'_> {
 /// Writes the first state of a card into empty memory, in one commit.
 ///
 /// # Errors
-/// [`MemoryError`]; [`MemoryError::Damaged`] if the keys are no AES keys of one length, those of SCP02 no double-length DES keys, or both
-/// have one version.
+/// [`MemoryError`]; [`MemoryError::Damaged`] if the keys are neither AES keys of one length nor double-length DES keys, those of SCP02 no
+/// double-length DES keys, or both have one version.
 pub fn format(memory: &mut dyn Memory, factory: &Factory<'_>) -> Result<(), MemoryError> {
-    let mut set = KeySet::new();
-    for (id, key) in [KID_ENC, KID_MAC, KID_DEK].into_iter().zip(factory.keys) {
-        if !KeyType::Aes.allows_len(key.len()) {
-            return Err(MemoryError::Damaged);
-        }
-        set.push(id, KeyType::Aes, None, key).ok_or(MemoryError::Damaged)?;
-    }
-    if set.scp03().is_none() {
+    let issuer = InstanceId::ISSUER;
+    let first = (factory.key_version, key_set(factory.key_type, factory.keys)?);
+    let second = match factory.scp02 {
+        Some((version, keys)) => Some((version, key_set(KeyType::Des, keys)?)),
+        None => None,
+    };
+    if second.as_ref().is_some_and(|(version, _)| *version == factory.key_version) {
         return Err(MemoryError::Damaged);
     }
     let mut buffer = [0; 2 * SET_MAX + 256];
     let mut batch = Batch::new(&mut buffer);
-    if let Some((version, keys)) = factory.scp02 {
-        let mut set = KeySet::new();
-        for (id, key) in [KID_ENC, KID_MAC, KID_DEK].into_iter().zip(keys) {
-            set.push(id, KeyType::Des, None, key).ok_or(MemoryError::Damaged)?;
-        }
-        if version == factory.key_version || set.scp02(scp02::Options::I15).is_none() {
-            return Err(MemoryError::Damaged);
-        }
-        set.put(InstanceId::ISSUER, version, true, &mut batch);
+    for (version, set) in [Some(first), second].iter().flatten() {
+        set.put(issuer, *version, true, &mut batch);
     }
     Card { state: factory.state, default_key_version: factory.key_version }.put(&mut batch);
-    set.put(InstanceId::ISSUER, factory.key_version, true, &mut batch);
     batch.put(objects::CPLC, &factory.cplc);
     batch.put(objects::KEY_DIVERSIFICATION, &factory.key_diversification);
-    let issuer = InstanceId::ISSUER;
     let images =
         [(objects::iin(issuer), factory.issuer_identification), (objects::cin(issuer), factory.card_image)];
     for (object, value) in images {
@@ -113,4 +112,13 @@ pub fn format(memory: &mut dyn Memory, factory: &Factory<'_>) -> Result<(), Memo
     let result = memory.commit(&batch);
     buffer.zeroize();
     result
+}
+
+/// ENC, MAC and DEK as a set that opens a channel.
+fn key_set(key_type: KeyType, keys: [&[u8]; 3]) -> Result<KeySet, MemoryError> {
+    let mut set = KeySet::new();
+    for (id, key) in [KID_ENC, KID_MAC, KID_DEK].into_iter().zip(keys) {
+        set.push(id, key_type, None, key).ok_or(MemoryError::Damaged)?;
+    }
+    if set.opens_channel(Some(scp02::Options::I15)) { Ok(set) } else { Err(MemoryError::Damaged) }
 }
