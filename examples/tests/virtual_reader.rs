@@ -17,13 +17,14 @@ use std::path::Path;
 use std::thread;
 
 use arguments::Wanted;
-use band::{Atr, Band, CARD, Keys, Memory, SystemRandom, factory, modules};
+use band::{Atr, Band, Keys, Memory, SystemRandom, factory, modules};
 use huiwan::element::SecureElement;
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::{Journal, Options, RamFlash};
-use huiwan_gp::card::{Registry, TEST_KEY, format};
+use huiwan_gp::card::{CardProfile, Registry, TEST_KEY, format};
 use huiwan_gp::host::secure_channel::{AwaitCard, Open};
 use huiwan_gp::initialize_update::Answer;
+use huiwan_gp::scp02;
 use huiwan_gp::scp03::{Level, StaticKeys};
 use huiwan_testkit::hex;
 
@@ -107,10 +108,11 @@ fn with_card(atr: Atr, path: Option<&Path>, issued: bool, f: impl FnOnce(&mut Re
                     memory
                 }
             };
-            let modules = modules();
+            let card = CardProfile::DEFAULT.with_scp02(scp02::Options::I55);
+            let modules = modules(&card);
             let list = modules.list();
             let mut band = Band {
-                element: SecureElement::new(&list, Registry::new(&CARD), memory)
+                element: SecureElement::new(&list, Registry::new(&card), memory)
                     .with_options(Options::DEFAULT.with_t0(atr == Atr::T0)),
                 random: SystemRandom::open().unwrap(),
                 atr,
@@ -166,7 +168,7 @@ fn a_blank_card_looks_like_a_commercial_one() {
     with_reader(Atr::T1, None, |reader| {
         reader.power_on();
         let fci = reader.apdu(&hex("00A4040000"));
-        assert_eq!(fci[..12], hex("6F418408A000000151000000"));
+        assert_eq!(fci[..12], hex("6F4E8408A000000151000000"));
         let mut session = reader.open(Level::CMac);
         let (issuer, sw) = reader.through(&mut session, &hex("80F28002024F0000"));
         assert_eq!(sw, 0x9000);
@@ -206,8 +208,8 @@ fn t0_answers_wait_for_get_response() {
         reader.power_on();
         assert_eq!(reader.atr(), hex("3B600000"));
         let waiting = reader.apdu(&hex("00A4040008A000000151000000"));
-        assert_eq!(waiting, hex("6143"));
-        assert_eq!(reader.apdu(&hex("00C0000043")).len(), 0x43 + 2);
+        assert_eq!(waiting, hex("6150"));
+        assert_eq!(reader.apdu(&hex("00C0000050")).len(), 0x50 + 2);
     });
 }
 
@@ -244,14 +246,28 @@ fn command_line() {
         (plain.address.as_str(), plain.blank, plain.listen, plain.keys, plain.initial_keys),
         ("127.0.0.1:35963", false, false, Keys::Both, false)
     );
-    let all = ["--blank", "--atr", "t0", "--state", "x", "--listen", "--initial-keys", "--scp02-only", "localhost:1"];
+    let all = [
+        "--blank",
+        "--atr",
+        "t0",
+        "--state",
+        "x",
+        "--listen",
+        "--initial-keys",
+        "--scp02-only",
+        "--scp02",
+        "75",
+        "localhost:1",
+    ];
     let Ok(Wanted::Serve(all)) = read(&all) else { panic!() };
     assert_eq!(
         (all.address.as_str(), all.blank, all.listen, all.keys, all.initial_keys),
         ("localhost:1", true, true, Keys::Scp02, true)
     );
+    assert_eq!((plain.scp02, all.scp02), (scp02::Options::I55, scp02::Options::I75));
     assert_eq!((all.atr, all.state.as_deref()), (Atr::T0, Some(Path::new("x"))));
     assert_eq!(read(&["--initial-keys"]).unwrap_err(), "--initial-keys wants --blank");
+    assert_eq!(read(&["--scp02", "1A"]).unwrap_err(), "--scp02 knows no 1A");
     assert_eq!(read(&["--scp02-only"]).unwrap_err(), "--scp02-only wants --blank");
     assert_eq!(read(&["--atr"]).unwrap_err(), "--atr wants a value");
     assert_eq!(read(&["--atr", "t9"]).unwrap_err(), "--atr knows no t9");

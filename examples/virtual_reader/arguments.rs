@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use huiwan_gp::scp02;
+
 use crate::band::{Atr, Keys};
 
 /// What `--help` prints.
@@ -16,6 +18,7 @@ usage: virtual_reader [--blank] [options] [ADDRESS]
                       for SCP02 (i = 55) under version 20
                       without it: the same with a payment environment, a UnionPay bank card
                       and a JT/T 978 transit card, all with published keys (huiwan::sample)
+  --scp02 I           another i for SCP02, hexadecimal: 05, 15, 35, 45, 55 or 75
   --scp03-only        no keys for SCP02
   --scp02-only        with --blank: no keys for SCP03, for tools that know SCP02 alone
   --initial-keys      with --blank: the test keys of one protocol, SCP03 unless --scp02-only, under
@@ -43,7 +46,9 @@ pub struct Arguments {
     pub blank: bool,
     /// The card manager's first keys.
     pub keys: Keys,
-    /// They are under version FF.
+    /// The "i" of SCP02.
+    pub scp02: scp02::Options,
+    /// The keys are under version FF.
     pub initial_keys: bool,
     /// What the reader sees.
     pub atr: Atr,
@@ -63,6 +68,7 @@ pub fn read(mut words: impl Iterator<Item = String>) -> Result<Wanted, String> {
     let mut arguments = Arguments {
         blank: false,
         keys: Keys::Both,
+        scp02: scp02::Options::I55,
         initial_keys: false,
         atr: Atr::T1,
         state: None,
@@ -74,6 +80,14 @@ pub fn read(mut words: impl Iterator<Item = String>) -> Result<Wanted, String> {
         match word.as_str() {
             "--help" | "-h" => return Ok(Wanted::Help),
             "--blank" => arguments.blank = true,
+            "--scp02" => {
+                let i = value()?;
+                arguments.scp02 = u8::from_str_radix(&i, 16)
+                    .ok()
+                    .and_then(scp02::Options::from_byte)
+                    .filter(|options| options.explicit() && options.three_keys())
+                    .ok_or_else(|| format!("--scp02 knows no {i}"))?;
+            }
             "--scp02-only" => arguments.keys = Keys::Scp02,
             "--scp03-only" => arguments.keys = Keys::Scp03,
             "--initial-keys" => arguments.initial_keys = true,

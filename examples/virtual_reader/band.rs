@@ -11,7 +11,6 @@ use huiwan_crypto::{Random, RandomFailed};
 use huiwan_emv::card::qpboc;
 use huiwan_gp::card::{CardProfile, Factory, INITIAL_KEY_VERSION, TEST_SCP02_KEY_VERSION};
 use huiwan_gp::put_key::KeyType;
-use huiwan_gp::scp02;
 use huiwan_purse::profile::Profile;
 
 use crate::state::{self, FLASH};
@@ -20,13 +19,10 @@ use crate::vpcd::Card;
 /// Durable memory of the simulated element.
 pub type Memory = Journal<RamFlash<FLASH>, 512>;
 
-/// The kind of card: SCP03 and SCP02, both with predictable challenges.
-pub const CARD: CardProfile = CardProfile::DEFAULT.with_scp02(scp02::Options::I55);
-
 /// The card's code, with LOAD and all that belongs to it.
 #[must_use]
-pub fn modules() -> Modules<'static> {
-    Modules::new(&CARD, qpboc::Profile::default(), Profile::JTT_978).with_content_management()
+pub fn modules(card: &CardProfile) -> Modules<'_> {
+    Modules::new(card, qpboc::Profile::default(), Profile::JTT_978).with_content_management()
 }
 
 /// For which protocols there are keys at first.
@@ -54,8 +50,8 @@ pub fn factory(keys: Keys, initial: bool) -> Factory<'static> {
     Factory { cplc: CPLC, issuer_identification: &IIN, card_image: &CIN, ..factory }.with_serial(SERIAL)
 }
 
-const SERIAL: [u8; 4] = *b"\x48\x55\x49\x57";
-/// Tag 42. [ISO 7812-1 4.2: 9 with the code of no country]
+const SERIAL: [u8; 4] = *b"HUIW";
+/// Tag 42.
 const IIN: [u8; 3] = [0x99, 0x99, 0x99];
 /// Tag 45.
 const CIN: [u8; 8] = [0x00, 0x00, 0x00, 0x00, 0x48, 0x55, 0x49, 0x57];

@@ -14,10 +14,10 @@ use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
 
 use arguments::{Arguments, HELP, Wanted};
-use band::{Atr, Band, CARD, Memory, SystemRandom, factory, modules};
+use band::{Atr, Band, Memory, SystemRandom, factory, modules};
 use huiwan::element::SecureElement;
 use huiwan_card::{Journal, Options, RamFlash};
-use huiwan_gp::card::{Registry, format};
+use huiwan_gp::card::{CardProfile, Registry, format};
 
 fn main() -> ExitCode {
     let arguments = match arguments::read(std::env::args().skip(1)) {
@@ -41,11 +41,12 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let modules = modules();
+    let card = CardProfile::DEFAULT.with_scp02(arguments.scp02);
+    let modules = modules(&card);
     let list = modules.list();
     let (memory, new) = memory(arguments)?;
     let mut band = Band {
-        element: SecureElement::new(&list, Registry::new(&CARD), memory)
+        element: SecureElement::new(&list, Registry::new(&card), memory)
             .with_options(Options::DEFAULT.with_t0(arguments.atr == Atr::T0)),
         random: SystemRandom::open()?,
         atr: arguments.atr,

@@ -29,7 +29,7 @@ impl CardManager<'_> {
         let memory = &mut *x.cx.memory;
         match Tag::new(u32::from(command.p1p2())) {
             TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA => {
-                let protocols = self.protocols_of(x.cx)?;
+                let protocols = self.protocols_of(x.cx, &x.domain, &x.card)?;
                 x.reply.tlv(|w| {
                     w.nested(TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA, |w| {
                         recognition::write_template(w, protocols);

@@ -1,11 +1,12 @@
 //! INITIALIZE UPDATE, and what stands for it when an SCP02 channel is opened implicitly. [GPC E.1.2, E.5.1, AmdD 7.1.1]
 
 use huiwan_apdu::{Aid, Command, Sw};
-use huiwan_card::{InstanceId, MemoryError, SecureChannel};
+use huiwan_card::{Context, InstanceId, MemoryError, SecureChannel};
 
 use super::domain::Domain;
 use super::keys::{self, KeySet};
 use super::manager::{CardManager, Done, Exchange};
+use super::registry::Card;
 use super::{objects, registry};
 use crate::initialize_update::{Answer, KEY_DIVERSIFICATION_LEN};
 use crate::life_cycle::CardState;
@@ -28,7 +29,7 @@ impl CardManager<'_> {
         if command.p2() != 0 {
             return Err(Sw::WRONG_P1P2);
         }
-        let owner = key_owner(x)?;
+        let owner = key_owner(x.cx, &x.domain, &x.card)?;
         let version = match command.p1() {
             0 => owner.default_key_version(&x.card),
             version => version,
@@ -108,7 +109,7 @@ impl CardManager<'_> {
             return Ok(false);
         }
         // The default key set if it is for SCP02, else the first that is.
-        let domain = key_owner(x)?;
+        let domain = key_owner(x.cx, &x.domain, &x.card)?;
         let owner = domain.instance;
         let (mut version, mut next) = (Some(domain.default_key_version(&x.card)), None);
         while let Some(candidate) = version {
@@ -191,15 +192,15 @@ fn opened_on(x: &mut Exchange<'_, '_, '_, '_, '_>) -> Result<Aid, Sw> {
 }
 
 /// The domain whose keys serve a channel: this one, or while it has none for a channel the nearest above that has. [GPC 7.2]
-fn key_owner(x: &mut Exchange<'_, '_, '_, '_, '_>) -> Result<Domain, Sw> {
-    let mut owner = x.domain.clone();
+pub(super) fn key_owner(cx: &mut Context<'_>, domain: &Domain, card: &Card) -> Result<Domain, Sw> {
+    let mut owner = domain.clone();
     while let Some((record, _)) = &owner.supplementary {
         let above = record.domain;
-        if owner.default_key_version(&x.card) != 0 {
+        if owner.default_key_version(card) != 0 {
             break;
         }
-        let entry = x.cx.directory.entry(x.cx.memory, above)?;
-        owner = Domain::read(x.cx.memory, above, entry.aid, owner.privileges)?;
+        let entry = cx.directory.entry(cx.memory, above)?;
+        owner = Domain::read(cx.memory, above, entry.aid, owner.privileges)?;
     }
     Ok(owner)
 }

@@ -4,7 +4,9 @@ use huiwan_apdu::Sw;
 use huiwan_card::{Context, InstanceId, ResponseWriter};
 use huiwan_tlv::Tag;
 
-use super::domain::Settings;
+use super::domain::{Domain, Settings};
+use super::initialize_update::key_owner;
+use super::keys::{self, KeySet};
 use super::manager::CardManager;
 use super::registry::Card;
 use crate::life_cycle::CardState;
@@ -26,19 +28,41 @@ impl CardManager<'_> {
         }
     }
 
-    /// The secure channel protocols of this domain: which of them its keys decide.
-    pub(super) fn protocols_of(&self, cx: &mut Context<'_>) -> Result<impl Iterator<Item = Scp> + use<>, Sw> {
-        let scp03 = self.scp03_of(cx)?;
-        Ok(self.profile.scp02.map(Scp::Scp02).into_iter().chain([Scp::Scp03(scp03)]))
+    /// The secure channel protocols of a domain: those there are keys for, its own or while it has none those of the nearest above;
+    /// first that of key version 00, which hosts begin with. [GPC H.2]
+    pub(super) fn protocols_of(
+        &self,
+        cx: &mut Context<'_>,
+        domain: &Domain,
+        card: &Card,
+    ) -> Result<impl Iterator<Item = Scp> + use<>, Sw> {
+        let owner = key_owner(cx, domain, card)?;
+        let (mut aes, mut des, mut des_first) = (false, false, false);
+        if let Some(options) = self.profile.scp02 {
+            let mut after = None;
+            while let Some(version) = keys::next_version(cx.memory, owner.instance, after)? {
+                after = Some(version);
+                let Some(set) = KeySet::read(cx.memory, owner.instance, version)? else { continue };
+                aes |= set.scp03().is_some();
+                if set.scp02(options).is_some() {
+                    des = true;
+                    des_first |= version == owner.default_key_version(card);
+                }
+            }
+        }
+        let scp03 = owner.supplementary.as_ref().map_or(self.profile.scp03, |(_, settings)| settings.scp03);
+        let scp03 = (aes || !des).then_some(Scp::Scp03(scp03));
+        let scp02 = self.profile.scp02.filter(|_| des).map(Scp::Scp02);
+        Ok(if des_first { [scp02, scp03] } else { [scp03, scp02] }.into_iter().flatten())
     }
 
     pub(super) fn answer_select(&self, cx: &mut Context<'_>, reply: &mut ResponseWriter<'_>) -> Sw {
-        let state = match Card::read(cx.memory) {
-            Ok(card) => card.state,
-            Err(sw) => return sw,
-        };
-        let protocols = match self.protocols_of(cx) {
-            Ok(protocols) => protocols,
+        let read = Card::read(cx.memory).and_then(|card| {
+            let domain = Domain::read(cx.memory, cx.instance, cx.aid, self.issuer_privileges())?;
+            Ok((card.state, self.protocols_of(cx, &domain, &card)?))
+        });
+        let (state, protocols) = match read {
+            Ok(read) => read,
             Err(sw) => return sw,
         };
         // The longest command data field: 255 bytes, with the MAC in it.
