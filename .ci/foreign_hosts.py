@@ -218,20 +218,123 @@ def py_gp_manages(gp, version, level, cap):
     gp.refused("get_status_applications", status="6A88")
 
 
+def py_gp_on_other_channels(gp):
+    """A session of its own on a further logical channel, and the registry service beside it."""
+    gp.select_isd()
+    gp.auth(keysetversion="30", securitylevel=0x01)
+    gp.install(True, CRS_FILE, CRS, CRS, ["CA"], application_specific_parameters="")
+    gp.install(True, LOAD_FILE, PPSE_MODULE, PPSE, application_specific_parameters="")
+    gp.install(True, DOMAIN_FILE, DOMAIN_MODULE, DOMAIN, ["SD"], application_specific_parameters="")
+    gp.manage_channel(True)
+    gp.select(DOMAIN, 1)
+    gp.auth(keysetversion="20", securitylevel=0x03)
+    gp.get_data("0066")
+    gp.channel(0)
+    gp.ls()
+    gp.channel(1)
+    gp.select(CRS, 1)
+    for state, told in (("00", "00"), ("01", "01")):
+        assert gp.sent(f"80F001{state}104F0E{PPSE}")[1] == "9000"
+        listed, sw = gp.sent(f"80F2400010{'4F0E' + PPSE}00")
+        assert sw == "9000" and f"9F700207{told}" in listed, (listed, sw)
+    gp.channel(0)
+    gp.manage_channel(False, 1)
+    for aid in (PPSE, CRS, DOMAIN):
+        gp.delete(aid)
+
+
+def py_gp_with_wrong_keys(gp):
+    """The card's cryptogram tells the tool so; nothing is blocked by trying."""
+    keys_of(gp, "30", "AES", "00" * 16)
+    for _ in range(20):
+        gp.select_isd()
+        gp.refused("auth", keysetversion="30", error="cryptogram")
+    keys_of(gp, "30", "AES")
+    gp.select_isd()
+    gp.auth(keysetversion="30", securitylevel=0x33)
+    gp.get_status_isd()
+
+
+def py_gp_with_initial_keys(gp, kind):
+    """Keys of version FF make way for the issuer's, and these may be of the other protocol."""
+    keys_of(gp, "FF", kind)
+    gp.select_isd()
+    gp.auth(keysetversion="FF", securitylevel=0x01)
+    other = "AES" if kind == "DES" else "DES"
+    keys_of(gp, "01", other, os.urandom(16).hex().upper())
+    gp.put_scp_key("01")
+    gp.select_isd()
+    gp.refused("auth", keysetversion="FF", status="6A88")
+    gp.auth(keysetversion="01", securitylevel=0x03)
+    gp.get_status_isd()
+
+
+# yubikey-manager
+
+def yubikey_manager():
+    """Its SCP03, which is always level 33 and encrypts even data that is not there."""
+    from yubikit.core import TRANSPORT
+    from yubikit.core.smartcard import ApduError, SmartCardConnection
+    from yubikit.core.smartcard.scp import KeyRef, Scp03KeyParams, StaticKeys
+    from yubikit.securitydomain import SecurityDomainSession
+
+    class Connection(SmartCardConnection):
+        transport = TRANSPORT.NFC
+
+        def send_and_receive(self, apdu):
+            answer = Reader.current.transmit(apdu)
+            return answer[:-2], int.from_bytes(answer[-2:], "big")
+
+    def session(keys):
+        domain = SecurityDomainSession(Connection())
+        domain.authenticate(keys)
+        return domain
+
+    domain = session(Scp03KeyParams(KeyRef(0x01, 0x30)))
+    send = domain.protocol.send_apdu
+    assert send(0x80, 0xF2, 0x80, 0x02, b"\x4f\x00").hex().upper().startswith("E31D4F08" + ISSUER)
+    assert send(0x80, 0xE2, 0x90, 0x00, bytes.fromhex("4203112233")) == b""
+    assert send(0x80, 0xCA, 0x00, 0x42) == bytes.fromhex("4203112233")
+    try:
+        domain.delete_key(kvn=0x55)
+        raise AssertionError("keys were deleted that are not there")
+    except ApduError as error:
+        assert error.sw == 0x6A88, error
+    wrong = StaticKeys(bytes(16), bytes(16), bytes(16))
+    for keys in (Scp03KeyParams(KeyRef(0x01, 0x30), wrong), Scp03KeyParams(KeyRef(0x01, 0x55))):
+        try:
+            session(keys)
+            raise AssertionError(f"{keys.ref} opened a session")
+        except ValueError:
+            pass
+
+
 def main():
+    gp = PyGp()
     with tempfile.TemporaryDirectory() as folder:
         cap = helloworld(folder)
-        gp = PyGp()
-        for options in ((), ("--atr", "t0")):
+        for options in ((), ("--atr", "t0"), ("--scp02", "15"), ("--scp02", "75")):
             with Reader(*options) as reader:
                 gp.terminal()
                 keys_of(gp, "20", "DES")
                 keys_of(gp, "30", "AES")
                 for version, levels in (("20", (0x00, 0x01, 0x03)), ("30", (0x00, 0x01, 0x03, 0x11, 0x33))):
+                    if "--scp02" in options and version == "30":
+                        continue
                     for level in levels:
-                        before = reader.commands
                         py_gp_manages(gp, version, level, cap)
-                        print(f"Py-GP {' '.join(options)}: keys {version}, level {level:02X}: {reader.commands - before} commands")
+                if options == ():
+                    py_gp_on_other_channels(gp)
+                    py_gp_with_wrong_keys(gp)
+                print(f"Py-GP {' '.join(options)}: {reader.commands} commands")
+    for kind, options in (("AES", ()), ("DES", ("--scp02-only",))):
+        with Reader("--initial-keys", *options):
+            gp.terminal()
+            py_gp_with_initial_keys(gp, kind)
+            print(f"Py-GP: initial {kind} keys make way")
+    with Reader() as reader:
+        yubikey_manager()
+        print(f"yubikey-manager: {reader.commands} commands")
 
 
 if __name__ == "__main__":
