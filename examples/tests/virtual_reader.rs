@@ -169,6 +169,26 @@ fn a_blank_card_looks_like_a_commercial_one() {
         reader.power_on();
         let fci = reader.apdu(&hex("00A4040000"));
         assert_eq!(fci[..12], hex("6F4E8408A000000151000000"));
+        // By whatever name it is selected, and whatever is asked first.
+        for name in [
+            "00A40400",
+            "00A4040008A000000151000000",
+            "00A4040007A0000001510000",
+            "00A4040008A00000015100000000",
+        ] {
+            assert_eq!(reader.apdu(&hex(name)), fci, "{name}");
+        }
+        assert_eq!(reader.apdu(&hex("80CA004200")), hex("42039999999000"));
+        assert_eq!(reader.apdu(&hex("80CA004500")), hex("450800000000485549579000"));
+        let cplc = reader.apdu(&hex("80CA9F7F00"));
+        assert_eq!((cplc.len(), &cplc[15..19]), (3 + 42 + 2, &b"HUIW"[..]), "serial number");
+        let keys = reader.apdu(&hex("80CA00E000"));
+        let told = ["012080", "022080", "032080", "013088", "023088", "033088"];
+        assert_eq!(keys, hex(&format!("E024C004{}109000", told.join("10C004"))));
+        // SCP03 first, as version 00 names it.
+        let protocols = hex("640B06092A864886FC6B040370640B06092A864886FC6B040255");
+        assert!(reader.apdu(&hex("80CA006600")).ends_with(&[&protocols[..], &[0x90, 0x00]].concat()));
+        assert_eq!(reader.apdu(&hex("80502000080102030405060708"))[10..12], [0x20, 0x02]);
         let mut session = reader.open(Level::CMac);
         let (issuer, sw) = reader.through(&mut session, &hex("80F28002024F0000"));
         assert_eq!(sw, 0x9000);

@@ -452,3 +452,21 @@ fn pysim() {
         });
     }
 }
+
+#[test]
+fn py_gp_tells_the_clear_length_of_des_keys() {
+    bought(&Factory::TEST.with_scp02_test_keys(), |card| {
+        let mut session = Session::open(card, 0x20, Keys::Des(TEST_KEY), Level::CMac);
+        let own = Keys::Des([0x17; 16]);
+        let good = key_set(&session, 0x41, own, true);
+        assert_eq!(good[1..4], [0x80, 17, 16]);
+        for wrong in [0, 8, 15, 17, 24] {
+            let mut data = good.clone();
+            data[3] = wrong;
+            // A key of one block is a DES key too, but two blocks are not its encryption.
+            session.expect(card, &bare([0x80, 0xD8, 0x00, 0x81], &data), &[0x6A80]);
+        }
+        session.ok(card, &bare([0x80, 0xD8, 0x00, 0x81], &good));
+        Session::open(card, 0x41, own, Level::CMac);
+    });
+}
