@@ -382,10 +382,10 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
 
     /// Carries the command as far as it goes: a status word, or `None` when a job or an answer is ready.
     fn dispatch(&mut self, raw: &[u8], env: &mut Environment<'_>) -> Result<Option<Sw>, Sw> {
-        let command = Command::parse(raw).map_err(|_| self.wrong_length())?;
-        if command.is_extended() && !self.options.extended_length {
-            return Err(self.wrong_length());
-        }
+        let command = match Command::parse(raw) {
+            Ok(command) if self.options.extended_length || !command.is_extended() => command,
+            _ => return self.unreadable(raw, env),
+        };
         self.current = Current {
             header: command.header(),
             ne: command.ne().map(|ne| ne.get()),
@@ -441,6 +441,19 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
             (FUEL_CLASS, named) if named >= self.options.channels => 0,
             (_, named) => named,
         }
+    }
+
+    /// 6700 for what is no command. If its class announces secure messaging, its header goes to the application without data: a wrong Lc
+    /// is a change on the way like any other, and the protection that was agreed is missing. [GPC D.1.4, E.1.6]
+    fn unreadable(&mut self, raw: &[u8], env: &mut Environment<'_>) -> Result<Option<Sw>, Sw> {
+        let sw = self.wrong_length();
+        let header @ &[cla, ..] = raw.first_chunk::<4>().ok_or(sw)?;
+        let class = Class::parse(cla).map_err(|_| sw)?;
+        let open = self.channels.get(usize::from(class.channel())).is_some_and(|channel| channel.open);
+        if class.secure_messaging() == SecureMessaging::None || !open {
+            return Err(sw);
+        }
+        self.dispatch(header, env)
     }
 
     /// 6700, with what the answer to an unreadable command needs.

@@ -209,7 +209,7 @@ fn le_is_not_under_the_mac() {
 
 #[test]
 fn lc_bits() {
-    // A wrong Lc is either no command at all, which the domain never sees, or a command with a wrong MAC.
+    // A wrong Lc is either no command at all, of which the domain gets the header alone (`scp_every_bit.rs`), or one with a wrong MAC.
     let mut fatal = 0;
     for bit in 0..8 {
         for with_le in [false, true] {
