@@ -1,8 +1,8 @@
 //! Published numbers: sessions of real cards and of other implementations, derivation, check values, key blocks.
 //!
-//! SCP01 and SCP02 are in `vectors_des.rs`, SCP11 in `scp11.rs`. Waiting for their features (issue 4): `diversify_*`, `scp80_command`, `token*`,
-//! `dap`, the key templates (`00B9`) of `store_data_keys`, security domain parameters of `install_params`. `pboc_dgi` and `cps_dgi` belong to
-//! payment applications.
+//! SCP01 and SCP02 are in `vectors_des.rs`, the card's end of SCP02 and SCP03 in `vectors_card.rs`, SCP11 in `scp11.rs`, `diversify_*` in
+//! `diversification.rs`, `scp80_command` in `scp80.rs`, `token*` and `dap` in `card_load.rs`, the templates of `store_data_keys` and
+//! the domain parameters of `install_params` in `card_domains.rs`, `pboc_dgi` and `cps_dgi` in `personalisation.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 
