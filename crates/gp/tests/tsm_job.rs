@@ -7,6 +7,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use huiwan_apdu::{Aid, Sw};
+use huiwan_card::{Batch, Cut, InstanceId, Journal, Memory, ObjectId, RamFlash};
 use huiwan_gp::card::{CardProfile, Factory, TEST_KEY};
 use huiwan_gp::host::tsm_job::{Goal, Input, JobState, OUT_LEN, Plan, Step, Visit, Worker};
 use huiwan_gp::host::{
@@ -96,6 +97,17 @@ fn visit(
     saved: &mut JobState,
     accident: Option<(Accident, usize)>,
 ) -> (MapMemory, Option<Visit>, (usize, usize)) {
+    visit_on(memory, plan, saved, accident, |_| false)
+}
+
+/// The same on any memory; when `dead` says that the card has no power, nothing of it is heard any more.
+fn visit_on<M: Memory>(
+    memory: M,
+    plan: Plan<'_>,
+    saved: &mut JobState,
+    accident: Option<(Accident, usize)>,
+    dead: impl Fn(&M) -> bool,
+) -> (M, Option<Visit>, (usize, usize)) {
     let (memory, ended) = with_card(&PROFILE, memory, |card| {
         let mut store = store();
         let mut worker = Worker::new(plan, *saved);
@@ -119,7 +131,7 @@ fn visit(
                         }
                         _ => {
                             answer = card.send(command);
-                            Input::Response(&answer)
+                            if dead(card.element.memory()) { Input::Lost } else { Input::Response(&answer) }
                         }
                     }
                 }
@@ -229,6 +241,146 @@ fn a_link_that_breaks_at_every_visit_gets_there_too() {
         }
         assert_eq!(content(&memory), expected, "{accident:?}");
         assert!(saved.visits > 3, "{saved:?}");
+    }
+}
+
+/// Each job by itself: what it starts from, and what it is to reach.
+fn jobs() -> Vec<(&'static str, MapMemory, Vec<Goal<'static>>)> {
+    let after = |goals: &[Goal<'static>]| visit(blank(), plan(goals), &mut JobState::new(1), None).0;
+    vec![
+        ("issuance", blank(), vec![issued(APP)]),
+        ("keys", blank(), vec![Goal::Keys { key: NEW, version: 0x31, retire: Some(0x30) }]),
+        ("keys beside", blank(), vec![Goal::Keys { key: NEW, version: 0x31, retire: None }]),
+        ("lock", after(&[issued(APP)]), vec![Goal::Locked(APP)]),
+        ("unlock", after(&[issued(APP), Goal::Locked(APP)]), vec![Goal::Unlocked(APP)]),
+        ("removal", after(&[issued(APP), issued(OTHER)]), vec![Goal::Absent(APP)]),
+        ("removal of a locked one", after(&[issued(APP), Goal::Locked(APP)]), vec![Goal::Absent(APP)]),
+        ("all", blank(), goals().to_vec()),
+    ]
+}
+
+/// Two accidents one after the other, on two workers, at any two places; the third visit ends the job.
+#[test]
+fn two_accidents_in_a_row() {
+    let kinds = [Accident::Unheard, Accident::Unanswered, Accident::KilledAtCommand, Accident::KilledAfter];
+    for (name, start, goals) in jobs() {
+        let (memory, ended, (commands, _)) = visit(start.clone(), plan(&goals), &mut JobState::new(1), None);
+        assert_eq!(ended, Some(Visit::Complete), "{name}");
+        let expected = content(&memory);
+        for first in 0..commands {
+            for (n, second) in (0..commands).step_by(if name == "all" { 5 } else { 1 }).enumerate() {
+                let [one, two] = [kinds[(first + n) % 4], kinds[first % 4]];
+                let (mut memory, mut saved) = (start.clone(), JobState::new(1));
+                for accident in [Some((one, first)), Some((two, second)), None] {
+                    let (after, ended, _) = visit(memory, plan(&goals), &mut saved, accident);
+                    memory = after;
+                    let what = format!("{name}, {one:?} at {first}, {two:?} at {second}: {ended:?}");
+                    assert!(!matches!(ended, Some(Visit::Stopped { .. })), "{what}");
+                    assert!(accident.is_some() || ended == Some(Visit::Complete), "{what}");
+                }
+                assert_eq!(content(&memory), expected, "{name}, {one:?} at {first}, {two:?} at {second}");
+            }
+        }
+    }
+}
+
+/// Nothing is done twice that does harm: as soon as the holder can use the application, what he does with it stays, wherever the job
+/// broke and however little of its state was saved.
+#[test]
+fn what_the_holder_does_meanwhile_stays() {
+    let goals = [issued(APP), Goal::Absent(OLD_APP)];
+    let (_, _, (commands, _)) = visit(blank(), plan(&goals), &mut JobState::new(1), None);
+    let mut used = 0;
+    for accident in [Accident::Unheard, Accident::Unanswered, Accident::KilledAtCommand] {
+        for n in 0..commands {
+            for forgotten in [false, true] {
+                let mut saved = JobState::new(1);
+                let (memory, ..) = visit(blank(), plan(&goals), &mut saved, Some((accident, n)));
+                let (mut memory, selectable) =
+                    with_card(&PROFILE, memory, |card| card.sw(&select(&TOY_AID)) == 0x9000);
+                if !selectable {
+                    continue;
+                }
+                // Selectable is personalised: its record is there, and is used.
+                let record = memory.objects.values_mut().find(|value| value[..] == *b"a record").unwrap();
+                *record = b"changed by use".to_vec();
+                used += 1;
+                if forgotten {
+                    saved = JobState::new(1);
+                }
+                let (memory, ended, _) = visit(memory, plan(&goals), &mut saved, None);
+                assert_eq!(ended, Some(Visit::Complete), "{accident:?} {n}");
+                assert!(
+                    memory.objects.values().any(|value| value[..] == *b"changed by use"),
+                    "{accident:?} {n}: personalised again"
+                );
+            }
+        }
+    }
+    assert!(used > 6, "{used}");
+}
+
+type Flash = RamFlash<32768, 1024, 8>;
+type FlashMemory = Journal<Flash, 128>;
+
+/// The same objects in flash.
+fn in_flash(memory: &MapMemory) -> Flash {
+    let mut journal = FlashMemory::format(Flash::erased()).unwrap();
+    for (&(instance, id), value) in &memory.objects {
+        let mut buffer = [0; 600];
+        let mut batch = Batch::new(&mut buffer);
+        batch.put(ObjectId::new(InstanceId(instance), id), value);
+        journal.commit(&batch).unwrap();
+    }
+    journal.collect().unwrap();
+    journal.into_flash()
+}
+
+fn out_of_flash(flash: Flash) -> MapMemory {
+    let mut journal = FlashMemory::mount(flash).unwrap();
+    let (mut map, mut at) = (MapMemory::default(), None);
+    while let Some(object) = journal.next_object(at).unwrap() {
+        let mut buffer = [0; 600];
+        let value = journal.read(object, 0, &mut buffer).unwrap().to_vec();
+        map.objects.insert((object.instance.0, object.id), value);
+        at = Some(object);
+    }
+    map
+}
+
+/// The card loses power at any flash operation of any job, in any way; another worker goes on with what was saved.
+#[test]
+fn power_lost_at_every_flash_operation_of_a_job() {
+    for (name, start, goals) in jobs() {
+        let flash = in_flash(&start);
+        let run = |cut: Option<(u32, Cut)>| {
+            let mut saved = JobState::new(1);
+            let mut memory = FlashMemory::mount(flash.clone()).unwrap();
+            let before = memory.flash().operations();
+            if let Some((at, mode)) = cut {
+                memory.flash_mut().cut_after(at, mode, at ^ 0x1234);
+            }
+            let (memory, ended, _) =
+                visit_on(memory, plan(&goals), &mut saved, None, |memory| memory.flash().is_dead());
+            let operations = memory.flash().operations() - before;
+            let mut flash = memory.into_flash();
+            flash.power_on();
+            (flash, ended, saved, operations)
+        };
+        let (finished, ended, _, operations) = run(None);
+        assert_eq!(ended, Some(Visit::Complete), "{name}");
+        let expected = content(&out_of_flash(finished));
+        assert!(operations >= 4, "{name}");
+        for at in 0..operations {
+            for mode in Cut::ALL {
+                let (flash, ended, mut saved, _) = run(Some((at, mode)));
+                assert!(matches!(ended, Some(Visit::Again(_))), "{name}, {mode:?} at {at}: {ended:?}");
+                let memory = FlashMemory::mount(flash).unwrap();
+                let (memory, ended, _) = visit_on(memory, plan(&goals), &mut saved, None, |_| false);
+                assert_eq!(ended, Some(Visit::Complete), "{name}, {mode:?} at {at}");
+                assert_eq!(content(&out_of_flash(memory.into_flash())), expected, "{name}, {mode:?} at {at}");
+            }
+        }
     }
 }
 
