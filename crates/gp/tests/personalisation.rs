@@ -5,7 +5,7 @@
 mod support;
 
 use huiwan_apdu::Sw;
-use huiwan_crypto::{BlockKey, Tdes};
+use huiwan_crypto::Tdes;
 use huiwan_gp::card::{CardProfile, Factory};
 use huiwan_gp::diversification::{Purpose, Scheme};
 use huiwan_gp::host::secure_channel::AwaitCard;
