@@ -193,6 +193,30 @@ fn classes_and_lengths_are_checked() {
     assert_eq!(band.send(&extended), (vec![], 0x6700));
 }
 
+/// What is no command but announces secure messaging: the application hears of it, without data, so that it can end what was agreed.
+#[test]
+fn a_protected_command_that_is_none_reaches_its_application() {
+    let mut band = Band::new(entries());
+    band.select(b"\xF0APP1");
+    band.log.borrow_mut().clear();
+    // Too little data, too much, an extended length that is not kept; the application answers P1 P2.
+    for body in [&[5, 1][..], &[1, 1, 2, 3], &[0, 1, 44, 7], &[0, 0]] {
+        let command = |cla| [&[cla, 0x22, 0x6A, 0x99][..], body].concat();
+        assert_eq!(band.send(&command(0x84)).1, 0x6A99);
+        assert_eq!(*band.log.borrow(), ["process 1 22"]);
+        band.log.borrow_mut().clear();
+        // Plain, on a channel that is not open, on none: it is nobody's.
+        for cla in [0x80, 0x85, 0xE0, 0xA0, 0xFF] {
+            assert_eq!(band.send(&command(cla)), (vec![], 0x6700), "{cla:02X}");
+        }
+        assert!(band.log.borrow().is_empty());
+    }
+    // Selection and channels are never under secure messaging.
+    assert_eq!(band.send(&[0x04, 0xA4, 0x04, 0x00, 5, 1]).1, 0x6882);
+    // Not even four bytes.
+    assert_eq!(band.send(&[0x84, 0x22, 0x6A]).1, 0x6700);
+}
+
 #[test]
 fn answers_longer_than_ne_wait() {
     let mut band = Band::new(entries());

@@ -2,7 +2,8 @@
 //! by the property test beside it and by the fuzz target `gp_card_any_apdu`.
 //!
 //! The card never panics, the registry is consistent after every operation, no answer holds eight bytes of a key that nobody sent,
-//! and after power-on nothing is stored for an instance that does not exist.
+//! after power-on nothing is stored for an instance that does not exist, and no command without a good MAC changes registry, keys or
+//! issuer data, unless a session was opened at the level that asks for none.
 //!
 //! Input, one operation after another, missing bytes are zeros:
 //!
@@ -122,6 +123,8 @@ fn commands() -> Vec<Vec<u8>> {
 struct Attack<'c, 'm> {
     card: &'c mut Card<'m, MapMemory>,
     session: Option<Open>,
+    /// A session may be open on the card that wants no MACs.
+    takes_plain: bool,
     keys: HashSet<[u8; WINDOW]>,
 }
 
@@ -138,6 +141,22 @@ impl Attack<'_, '_> {
             self.power();
         }
         answer
+    }
+
+    /// A command as anyone may send it: without keys it changes nothing that needs them.
+    fn send_from_outside(&mut self, command: &[u8]) {
+        let guarded = |attack: &Self| -> Vec<_> {
+            let objects = attack.card.element.memory().objects.iter();
+            objects
+                .filter(|((instance, id), _)| *instance == 0 && *id < 0x0300)
+                .map(|(key, value)| (*key, value.clone()))
+                .collect()
+        };
+        let before = guarded(self);
+        self.send(command);
+        if !self.takes_plain {
+            assert_eq!(before, guarded(self), "changed by {command:02X?}");
+        }
     }
 
     fn look(&self, answer: &[u8]) {
@@ -170,7 +189,7 @@ impl Attack<'_, '_> {
     }
 
     fn power(&mut self) {
-        self.session = None;
+        (self.session, self.takes_plain) = (None, false);
         self.card.element.power_off();
         let memory = self.card.element.memory_mut();
         (memory.cut, memory.commits) = (None, 0);
@@ -245,7 +264,7 @@ pub(crate) fn run(input: &[u8]) {
         keys.extend(key.windows(WINDOW).map(|window| <[u8; WINDOW]>::try_from(window).unwrap()));
     }
     with_domains(prepared(), |card| {
-        let mut attack = Attack { card, session: None, keys };
+        let mut attack = Attack { card, session: None, takes_plain: false, keys };
         for _ in 0..64 {
             if tape.0.is_empty() {
                 break;
@@ -255,7 +274,7 @@ pub(crate) fn run(input: &[u8]) {
                     let len = usize::from(tape.byte());
                     let command = tape.bytes(len);
                     if !command.is_empty() {
-                        attack.send(&command);
+                        attack.send_from_outside(&command);
                     }
                 }
                 1 => {
@@ -268,6 +287,7 @@ pub(crate) fn run(input: &[u8]) {
                     let keys = if tape.byte() & 1 == 0 { test_keys() } else { bank_keys() };
                     let level = Level::EVERY[usize::from(tape.byte()) % Level::EVERY.len()];
                     attack.session = try_open(attack.card, 0, &keys, level).ok();
+                    attack.takes_plain |= !level.c_mac();
                     let memory = attack.card.element.memory();
                     if memory.cut.is_some_and(|cut| memory.commits > cut) {
                         attack.power();
