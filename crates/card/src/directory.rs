@@ -49,11 +49,21 @@ pub trait Directory {
     /// 6581 when memory fails.
     fn nth(&self, memory: &mut dyn Memory, index: usize) -> Result<Option<Entry>, Sw>;
 
-    /// The instance that is selected by an empty name, and at the beginning of a session.
+    /// The instance that is selected on a logical channel (0–19) by an empty name, when the channel opens, and on the basic channel at
+    /// the beginning of a session.
     ///
     /// # Errors
     /// 6A82 when there is none on this interface.
-    fn default(&self, memory: &mut dyn Memory, interface: Interface) -> Result<Entry, Sw>;
+    fn default(&self, memory: &mut dyn Memory, interface: Interface, channel: u8) -> Result<Entry, Sw>;
+
+    /// The security domain an instance is associated with, which personalises it; of a security domain the one above it. A flat
+    /// directory has nothing above. [GPC 7.2]
+    ///
+    /// # Errors
+    /// As [`entry`](Self::entry).
+    fn associated(&self, memory: &mut dyn Memory, instance: InstanceId) -> Result<InstanceId, Sw> {
+        Ok(self.entry(memory, instance)?.domain)
+    }
 
     /// The instance that `name` selects: the one whose AID is `name`, else the first whose AID begins with it. With `after`, the
     /// next one behind that instance whose AID begins with `name`. [ISO 7816-4 11.2.2]
@@ -109,7 +119,7 @@ impl Directory for StaticDirectory<'_> {
         Ok(self.0.get(index).cloned())
     }
 
-    fn default(&self, _: &mut dyn Memory, interface: Interface) -> Result<Entry, Sw> {
+    fn default(&self, _: &mut dyn Memory, interface: Interface, _: u8) -> Result<Entry, Sw> {
         self.0.iter().find(|entry| entry.is_selectable(interface)).cloned().ok_or(Sw::FILE_NOT_FOUND)
     }
 }

@@ -22,6 +22,7 @@ mod chain;
 mod channel;
 mod forward;
 mod job;
+mod options;
 mod select;
 
 use huiwan_apdu::{Aid, Class, Command, SecureMessaging, Sw};
@@ -41,6 +42,7 @@ use channel::{Channel, Slot};
 use forward::{Call, Frame};
 pub use job::Job;
 use job::Signer;
+pub use options::Options;
 
 /// The number of logical channels a class byte can name. [ISO 7816-4 5.4.1]
 pub const CHANNELS: usize = 20;
@@ -52,47 +54,6 @@ pub const MIN_SCRATCH: usize = 1024;
 const FUEL_CLASS: u8 = 0xE0;
 /// How many calls can wait for each other: an application, its domain, the application again, and one more.
 const DEPTH: usize = 4;
-
-/// How the element behaves on its interfaces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Options {
-    /// The contact interface speaks T=0: answers wait for GET RESPONSE (61xx), a wrong Le is told (6Cxx). [ISO 7816-3 12.2]
-    pub t0: bool,
-    /// Extended length fields are accepted; otherwise 6700.
-    pub extended_length: bool,
-    /// Logical channels, 1–20, the basic one included.
-    pub channels: u8,
-}
-
-impl Options {
-    /// T=1 or contactless, short and extended length, four channels.
-    pub const DEFAULT: Self = Self { t0: false, extended_length: true, channels: 4 };
-
-    /// The same with or without T=0 on the contact interface.
-    #[must_use]
-    pub const fn with_t0(self, t0: bool) -> Self {
-        Self { t0, ..self }
-    }
-
-    /// The same with or without extended length.
-    #[must_use]
-    pub const fn with_extended_length(self, extended_length: bool) -> Self {
-        Self { extended_length, ..self }
-    }
-
-    /// The same with another number of channels, 1–20.
-    #[must_use]
-    pub const fn with_channels(self, channels: u8) -> Self {
-        Self { channels, ..self }
-    }
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
 
 /// What the element takes from outside for the time of one call.
 pub struct Environment<'a> {
@@ -328,7 +289,7 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
             self.sweep_slots(0);
             index = index.saturating_add(1);
         }
-        if let Ok(entry) = self.directory.default(&mut self.memory, interface) {
+        if let Ok(entry) = self.directory.default(&mut self.memory, interface, 0) {
             self.enter(0, &entry, env);
         }
         self.answer.clear();

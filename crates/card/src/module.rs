@@ -42,7 +42,7 @@ pub enum Forward {
         /// The length of the parameters in scratch.
         len: usize,
     },
-    /// [`Module::personalise`] of `to`, which belongs to the calling domain (the issuer's domain may reach all).
+    /// [`Module::personalise`] of `to`, which is associated with the calling domain.
     Personalise {
         /// Whom.
         to: InstanceId,
@@ -51,7 +51,7 @@ pub enum Forward {
         /// The length of its value in scratch, plain.
         len: usize,
     },
-    /// [`Module::process`] of `to`, which belongs to the calling domain, with the plain command APDU in `scratch[..len]`.
+    /// [`Module::process`] of `to`, which belongs to the calling domain (the issuer's domain may reach all), with the plain command APDU in `scratch[..len]`.
     Process {
         /// Whom.
         to: InstanceId,

@@ -362,12 +362,14 @@ fn only_domains_forward_and_only_to_their_own() {
     assert_eq!(band.send(&forward(2, 5)).1, 0x6985, "itself");
     assert_eq!(band.send(&forward(0, 20)).1, 0x9000);
     assert_eq!(band.log.borrow()[band.log.borrow().len() - 2], "install 20 ABCD");
-    // The issuer's domain reaches all.
+    // The issuer's domain reaches all, but personalises only what is associated with it: the domain below, not that one's applications.
     assert_eq!(band.select(b"").1, 0x9000);
+    assert_eq!(band.send(&forward(2, 1)).1, 0x9000);
     assert_eq!(band.send(&forward(1, 4)).1, 0x9000);
-    assert_eq!(band.send(&forward(1, 1)).1, 0x9000);
+    assert_eq!(band.send(&forward(1, 5)).1, 0x6A81, "it is asked, and takes nothing");
+    assert_eq!(band.send(&forward(1, 1)).1, 0x6982, "the domain below does that");
     // What a forwarded call refuses comes back.
-    assert_eq!(band.send(&[0x80, 0x16, 1, 1, 2, 0xFF, 0xFF]).1, 0x6A80);
+    assert_eq!(band.send(&[0x80, 0x16, 1, 4, 2, 0xFF, 0xFF]).1, 0x6A80);
 }
 
 #[test]

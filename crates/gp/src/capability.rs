@@ -10,8 +10,11 @@ use crate::scp02;
 /// Hash functions of load files, in `83`: SHA-1, SHA-256, SHA-384, SHA-512.
 pub const HASHES: [u8; 4] = [0x01, 0x02, 0x03, 0x04];
 
+/// Ciphers of load files, in `84`: triple DES, AES of 128, 192 and 256 bits, an initial value.
+const CIPHERS: u8 = 0x8F;
+
 /// What is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
     /// Protocol number, "i" and key sizes (b1 128, b2 192, b3 256 bits) of the secure channel.
@@ -24,17 +27,32 @@ pub struct Capabilities {
     pub application_privileges: Privileges,
     /// Load files can be brought, hashed and deciphered.
     pub load: bool,
-    /// Bits of the signature schemes of tokens, receipts and DAP: b8b7… of [`Capabilities::SYMMETRIC`] and [`Capabilities::RSA`].
+    /// The schemes in which tokens and load file signatures are checked, of the constants here.
     pub signatures: u16,
-    /// Bits of the schemes of receipts.
+    /// The schemes in which receipts are made.
     pub receipts: u16,
+    /// References of the curves whose keys are understood. [AmdE 4.5]
+    pub curves: heapless::Vec<u8, CURVES_MAX>,
 }
 
+/// Curves told at most.
+pub const CURVES_MAX: usize = 8;
+
 impl Capabilities {
-    /// AES of 128, 192 and 256 bits, retail MAC of triple DES. (bits from memory)
-    pub const SYMMETRIC: u16 = 0x0F00;
-    /// RSA up to 1024 bits with SHA-1, over 1024 bits PSS with SHA-256. (bits from memory)
-    pub const RSA: u16 = 0x3000;
+    /// RSA up to 1024 bits, PKCS #1 v1.5 with SHA-1. (bits of [GPC H.4] as two host tools read them)
+    pub const RSA_SHORT: u16 = 0x0100;
+    /// RSA over 1024 bits, PSS with SHA-256.
+    pub const RSA_LONG: u16 = 0x0200;
+    /// Retail MAC of triple DES, AES of 128, 192 and 256 bits.
+    pub const SYMMETRIC: u16 = 0x3C00;
+    /// ECDSA with keys of 256 bits and SHA-256.
+    pub const ECC_256: u16 = 0x4000;
+    /// ECDSA with keys of 384 bits and SHA-384.
+    pub const ECC_384: u16 = 0x8000;
+    /// ECDSA with keys of 512 bits and SHA-512.
+    pub const ECC_512: u16 = 0x0001;
+    /// ECDSA with keys of 521 bits and SHA-512.
+    pub const ECC_521: u16 = 0x0002;
 
     /// Nothing but the secure channel.
     #[must_use]
@@ -47,6 +65,7 @@ impl Capabilities {
             load: false,
             signatures: 0,
             receipts: 0,
+            curves: heapless::Vec::new(),
         }
     }
 
@@ -70,11 +89,13 @@ impl Capabilities {
             put(w, 0x82, &self.application_privileges.bytes());
             if self.load {
                 put(w, 0x83, &HASHES);
-                // Triple DES, AES of three sizes.
-                put(w, 0x84, &[0x0F]);
+                put(w, 0x84, &[CIPHERS]);
                 put(w, 0x85, &self.signatures.to_be_bytes());
                 put(w, 0x86, &self.receipts.to_be_bytes());
                 put(w, 0x87, &self.signatures.to_be_bytes());
+            }
+            if !self.curves.is_empty() {
+                put(w, 0x88, &self.curves);
             }
         });
     }

@@ -1,10 +1,12 @@
 //! The card side: security domains as card managers, their registry, and the card's end of secure channels.
 //!
-//! [`Crs`] is the application through which the wearer chooses what answers on the antenna. [`CardManager`] is the module of instance 0, the issuer's domain, and of every supplementary domain; [`Registry`] the directory of the same element; both look at durable memory and at
-//! one [`CardProfile`]. A factory writes the first state with [`format()`].
+//! [`Crs`] is the application through which the wearer chooses what answers on the antenna; [`system`] what applications ask of the card
+//! by their privileges. [`CardManager`] is the module of instance 0, the issuer's domain, and of every supplementary domain;
+//! [`Registry`] the directory of the same element; both look at durable memory and at one [`CardProfile`]. A factory writes the first state with [`format()`].
 
 pub mod keys;
 pub mod secure_channel;
+pub mod system;
 
 mod certificates;
 mod contactless;
@@ -13,6 +15,7 @@ pub mod crs;
 mod delete;
 mod directory;
 mod domain;
+mod ec_keys;
 mod external_authenticate;
 mod extradite;
 mod format;
@@ -27,6 +30,7 @@ mod objects;
 mod pieces;
 mod put_key;
 mod registry;
+mod registry_update;
 mod rsa_keys;
 mod select;
 mod serve;
@@ -37,6 +41,7 @@ mod store_keys;
 pub use content::{PublicKey, PublicKeys};
 pub use crs::Crs;
 pub use directory::Registry;
+pub use ec_keys::EcKeys;
 pub use format::{Factory, format};
 pub use manager::{CardManager, SLOT_LEN};
 pub use rsa_keys::RsaKeys;

@@ -83,7 +83,8 @@ impl Service {
     }
 }
 
-/// What listeners are told. (the Java interface of AmdC)
+/// What listeners are told. (the Java interface of AmdC, which has more: of protocol data and of continuous processing, which no
+/// application has a say in here, since the band's controller runs the antenna)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -94,14 +95,22 @@ pub enum Event {
     Deactivated = 0x82,
     /// Made not activatable by itself.
     NonActivatable = 0x81,
+    /// The address (URI) in the display control template changed.
+    Uri = 0x04,
     /// Discretionary data changed.
     DiscretionaryData = 0x05,
+    /// The logo in the display control template changed.
+    Logo = 0x06,
     /// Application family changed.
     Family = 0x0C,
     /// The listener came onto the list of the application.
     ListenerAdded = 0x0E,
     /// The listener went from it.
     ListenerRemoved = 0x8E,
+    /// It joined a group.
+    GroupMemberAdded = 0x0F,
+    /// It left its group.
+    GroupMemberRemoved = 0x8F,
     /// Installed, not selectable yet.
     Installed = 0x11,
     /// Selectable.
@@ -116,14 +125,18 @@ pub enum Event {
 
 impl Event {
     /// Every event this crate tells.
-    pub const EVERY: [Self; 12] = [
+    pub const EVERY: [Self; 16] = [
         Self::Activated,
         Self::Deactivated,
         Self::NonActivatable,
+        Self::Uri,
         Self::DiscretionaryData,
+        Self::Logo,
         Self::Family,
         Self::ListenerAdded,
         Self::ListenerRemoved,
+        Self::GroupMemberAdded,
+        Self::GroupMemberRemoved,
         Self::Installed,
         Self::Selectable,
         Self::Locked,

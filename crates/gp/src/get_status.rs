@@ -3,6 +3,7 @@
 use huiwan_apdu::Aid;
 use huiwan_tlv::{At, Full, Rules, Tag, TlvError, Tlvs, Writer, find, parse, tag_list};
 
+use crate::install::{ImplicitSelection, TAG_CF_IMPLICIT_SELECTION};
 use crate::life_cycle::ApplicationState;
 use crate::privileges::Privileges;
 
@@ -178,6 +179,14 @@ impl<'a> Entry<'a> {
     #[must_use]
     pub fn application_aid(&self) -> Option<Aid> {
         Aid::new(self.aid).ok()
+    }
+
+    /// Where an application is selected implicitly; what is no such parameter is left out.
+    pub fn implicit(&self) -> impl Iterator<Item = ImplicitSelection> + 'a {
+        parse(self.body, Rules::ISO).flatten().filter_map(|object| match (object.tag(), object.value()) {
+            (TAG_CF_IMPLICIT_SELECTION, &[byte]) => ImplicitSelection::from_byte(byte),
+            _ => None,
+        })
     }
 
     /// The modules of a load file.

@@ -12,9 +12,10 @@
 //! A length over 127 comes as one byte or as BER: both are met, and whichever fits the data is taken. The token covers
 //! P1 ‖ P2 ‖ Lc ‖ all fields before it, Lc counting these. [GPC C.4]
 //!
-//! Parameters: `C9` application parameters (mandatory, may be empty), `EF` system parameters, of which this crate reads `A0 81`
-//! (initial contactless state) and `A1`, see [`interaction`]. (AmdC)
+//! Parameters: `C9` application parameters (mandatory, may be empty), `EF` system parameters, of which this crate reads `C6` and
+//! `C8`, see [`durable_memory`], `CF`, see [`implicit`], `D9`, see [`restriction`], and of AmdC `A0 81` (initial contactless state) and `A1`, see [`interaction`].
 
+pub mod implicit;
 pub mod interaction;
 
 use core::fmt;
@@ -22,6 +23,7 @@ use core::fmt;
 use huiwan_tlv::{At, Full, Rules, Tag, TlvError, Writer, find, walk};
 
 use crate::life_cycle::ContactlessState;
+pub use implicit::{ImplicitSelection, ImplicitSelections};
 pub use interaction::{Aids, Interaction};
 
 /// Instruction byte.
@@ -49,6 +51,9 @@ pub const FOR_PERSONALIZATION: u8 = 0x20;
 pub const TAG_C9_APPLICATION_PARAMETERS: Tag = Tag::new(0xC9);
 /// System parameters.
 pub const TAG_EF_SYSTEM_PARAMETERS: Tag = Tag::new(0xEF);
+
+/// Implicit selection parameter.
+pub const TAG_CF_IMPLICIT_SELECTION: Tag = Tag::new(0xCF);
 
 /// The fields of INSTALL [for install], [for make selectable], [for personalization].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,6 +84,10 @@ pub enum InstallError {
     Parameters(TlvError),
     /// A contactless parameter has no defined value.
     Contactless,
+    /// An implicit selection parameter has no defined value, or there are too many.
+    Implicit,
+    /// An amount of memory has neither two bytes nor four.
+    Memory,
     /// A parameter of a security domain has the wrong length.
     Domain,
 }
@@ -90,6 +99,8 @@ impl fmt::Display for InstallError {
             Self::Trailing => f.write_str("bytes follow the install data"),
             Self::Parameters(kind) => write!(f, "install parameters: {kind}"),
             Self::Contactless => f.write_str("contactless parameter has no defined value"),
+            Self::Implicit => f.write_str("implicit selection parameter has no defined value"),
+            Self::Memory => f.write_str("amount of memory has neither two bytes nor four"),
             Self::Domain => f.write_str("security domain parameter has the wrong length"),
         }
     }
@@ -209,6 +220,9 @@ fn write<'b>(fields: &[&[u8]], out: &'b mut [u8]) -> Result<&'b [u8], Full> {
 pub struct Parameters<'a> {
     /// `C9`: handed to the application.
     pub application: &'a [u8],
+    /// `EF CF`: where it is selected implicitly, one object for each; an empty `CF` alone takes away what there was. (the latter our
+    /// choice)
+    pub implicit: Option<ImplicitSelections>,
     /// `EF A0 81`: initial contactless state.
     pub contactless: Option<ContactlessState>,
     /// `50` in the directory entry `61`: what a screen shows, at most 16 bytes.
@@ -224,6 +238,16 @@ pub struct Parameters<'a> {
 const RULES: Rules = Rules::EMV;
 
 impl<'a> Parameters<'a> {
+    /// An empty `C9`.
+    pub const NONE: Self = Self {
+        application: &[],
+        implicit: None,
+        contactless: None,
+        label: None,
+        priority: None,
+        user_interaction: &[],
+    };
+
     /// Reads the parameters field. Unknown system parameters are passed over.
     ///
     /// # Errors
@@ -240,6 +264,19 @@ impl<'a> Parameters<'a> {
         for object in ef.children(RULES) {
             let object = object.map_err(tlv)?;
             match object.tag().get() {
+                _ if object.tag() == TAG_CF_IMPLICIT_SELECTION => {
+                    let mut all = parameters.implicit.unwrap_or_default();
+                    let wrong = At::new(InstallError::Implicit, object.at());
+                    match *object.value() {
+                        [] => {}
+                        [byte] => {
+                            let one = ImplicitSelection::from_byte(byte).ok_or(wrong)?;
+                            all.push(one).ok_or(wrong)?;
+                        }
+                        _ => return Err(wrong),
+                    }
+                    parameters.implicit = Some(all);
+                }
                 0xA0 => {
                     if let Some(state) = find(object.value(), RULES, Tag::new(0x81)).map_err(tlv)? {
                         let known = match *state.value() {
@@ -292,8 +329,15 @@ impl<'a> Parameters<'a> {
         let entry =
             self.interaction().discretionary.is_none() && (self.label.is_some() || self.priority.is_some());
         let interaction = entry || !self.user_interaction.is_empty();
-        if self.contactless.is_some() || interaction {
+        if self.contactless.is_some() || interaction || self.implicit.is_some() {
             w.nested(TAG_EF_SYSTEM_PARAMETERS, |w| {
+                match &self.implicit {
+                    Some(none) if none.is_empty() => w.put(TAG_CF_IMPLICIT_SELECTION, &[]),
+                    all => all
+                        .iter()
+                        .flat_map(ImplicitSelections::iter)
+                        .for_each(|one| w.put(TAG_CF_IMPLICIT_SELECTION, &[one.byte()])),
+                }
                 if let Some(state) = self.contactless {
                     w.nested(Tag::new(0xA0), |w| w.put(Tag::new(0x81), &[state.byte()]));
                 }
@@ -340,8 +384,8 @@ impl<'a> Parameters<'a> {
 /// such a domain, b4 any with authorized management.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DomainParameters<'a> {
-    /// `81`: protocol number and "i" of its secure channel.
-    pub secure_channel: Option<[u8; 2]>,
+    /// `81`: protocol number and "i" of each secure channel it has, two bytes each; empty: as the card has them.
+    pub secure_channels: &'a [u8],
     /// `82`: whom extradition to it is accepted from, one or two bytes.
     pub accept_extradition: Option<&'a [u8]>,
     /// `83`: whom its deletion is accepted from.
@@ -355,6 +399,11 @@ pub struct DomainParameters<'a> {
 }
 
 impl<'a> DomainParameters<'a> {
+    /// The protocols of `81`: number and "i".
+    pub fn protocols(&self) -> impl Iterator<Item = [u8; 2]> + 'a {
+        self.secure_channels.as_chunks().0.iter().copied()
+    }
+
     /// Reads the value of `C9`.
     ///
     /// # Errors
@@ -366,7 +415,9 @@ impl<'a> DomainParameters<'a> {
                 object.map_err(|error| At::new(InstallError::Parameters(error.kind()), error.at()))?;
             let wrong = At::new(InstallError::Domain, object.at());
             match (object.tag().get(), object.value()) {
-                (0x81, &[scp, i]) => parameters.secure_channel = Some([scp, i]),
+                (0x81, pairs) if !pairs.is_empty() && pairs.len() & 1 == 0 => {
+                    parameters.secure_channels = pairs
+                }
                 (0x82, bits @ [_] | bits @ [_, _]) => parameters.accept_extradition = Some(bits),
                 (0x83, bits @ [_] | bits @ [_, _]) => parameters.accept_deletion = Some(bits),
                 (0x84, []) => parameters.personalised = true,
@@ -390,7 +441,7 @@ impl<'a> DomainParameters<'a> {
                 w.put(Tag::new(tag), value);
             }
         };
-        put(0x81, self.secure_channel.as_ref().map(|value| &value[..]));
+        put(0x81, (!self.secure_channels.is_empty()).then_some(self.secure_channels));
         put(0x82, self.accept_extradition);
         put(0x83, self.accept_deletion);
         put(0x84, self.personalised.then_some(&[]));
@@ -398,6 +449,28 @@ impl<'a> DomainParameters<'a> {
         put(0x87, self.accept_extradition_away);
         Ok(w.finish()?)
     }
+}
+
+/// `EF C6` and `C8`: durable memory that a load file or an application needs at least, in bytes, together; numbers of two or four bytes.
+/// Volatile memory (`C7`) is a slot of fixed size here, and reservations (`D7`, `D8`) are passed over.
+///
+/// # Errors
+/// [`InstallError`] and its byte.
+pub fn durable_memory(parameters: &[u8]) -> Result<usize, At<InstallError>> {
+    let tlv = |error: At<TlvError>| At::new(InstallError::Parameters(error.kind()), error.at());
+    let Some(ef) = find(parameters, RULES, TAG_EF_SYSTEM_PARAMETERS).map_err(tlv)? else { return Ok(0) };
+    let mut needed = 0_usize;
+    for object in ef.children(RULES) {
+        let object = object.map_err(tlv)?;
+        let bytes = match (object.tag().get(), object.value()) {
+            (0xC6 | 0xC8, &[high, low]) => u32::from(u16::from_be_bytes([high, low])),
+            (0xC6 | 0xC8, &[a, b, c, d]) => u32::from_be_bytes([a, b, c, d]),
+            (0xC6 | 0xC8, _) => return Err(At::new(InstallError::Memory, object.at())),
+            _ => 0,
+        };
+        needed = needed.saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX));
+    }
+    Ok(needed)
 }
 
 /// `EF D9`: functions a security domain loses by registry update, bits as in P1 of INSTALL and b1 deletion. (from memory)

@@ -27,7 +27,7 @@ impl Privileges {
     pub const TRUSTED_PATH: Self = Self([0, 0x80, 0]);
     /// It checks tokens.
     pub const TOKEN_VERIFICATION: Self = Self([0, 0x20, 0]);
-    /// Without it nothing else is selectable when the card is locked.
+    /// It stays selectable while the card is locked.
     pub const FINAL_APPLICATION: Self = Self([0, 0x02, 0]);
     /// It offers a service to all applications.
     pub const GLOBAL_SERVICE: Self = Self([0, 0x01, 0]);
@@ -50,8 +50,8 @@ impl Privileges {
     /// It may activate itself on the contactless interface.
     pub const CONTACTLESS_SELF_ACTIVATION: Self = Self([0, 0, 0x10]);
     /// What the card manager of this crate may and does do: security domain, card lock, card terminate, default selected;
-    /// authorized management, global delete, lock and registry.
-    pub const ISSUER: Self = Self([0x9C, 0x5C, 0x00]);
+    /// authorized management, global delete, lock and registry, final application.
+    pub const ISSUER: Self = Self([0x9C, 0x5E, 0x00]);
 
     /// Takes the three bytes.
     #[must_use]
@@ -82,12 +82,19 @@ impl Privileges {
         Self([a | x, b | y, c | z])
     }
 
+    /// These without the others.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        let ([a, b, c], [x, y, z]) = (self.0, other.0);
+        Self([a & !x, b & !y, c & !z])
+    }
+
     /// Whether they go together: what a security domain alone may have, without contradictions. [GPC 6.6.2]
     #[must_use]
     pub const fn is_consistent(self) -> bool {
         let [a, b, c] = self.0;
-        // Verification, management, tokens, receipts, deciphering, global delete, lock and registry, trusted path.
-        let of_domains = a & 0x61 != 0 || b & 0xFC & !0x80 != 0 || c & 0xC0 != 0;
+        // Verification, management, tokens, receipts, deciphering, global delete and registry.
+        let of_domains = a & 0x61 != 0 || b & 0x74 != 0 || c & 0xC0 != 0;
         let domain = self.contains(Self::SECURITY_DOMAIN);
         let mandated = a & 0x01 == 0 || a & 0x40 != 0;
         let managements = !(a & 0x20 != 0 && b & 0x40 != 0);

@@ -13,6 +13,8 @@ const TAG_06_OID: Tag = Tag::new(0x06);
 const TAG_60_VERSION: Tag = Tag::new(0x60);
 const TAG_63_IDENTIFICATION: Tag = Tag::new(0x63);
 const TAG_64_SECURE_CHANNEL: Tag = Tag::new(0x64);
+/// What the issuer says: card configuration, card or chip details, trust point, certificates of the issuer.
+const ISSUER: [Tag; 4] = [Tag::new(0x65), Tag::new(0x66), Tag::new(0x67), Tag::new(0x68)];
 
 /// 1.2.840.114283, the arc all object identifiers here begin with.
 const GLOBALPLATFORM: [u8; 6] = [0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B];
@@ -28,6 +30,11 @@ pub struct Protocol {
 
 /// Writes the inner template `73`: GlobalPlatform 2.3.1 and the secure channel protocols. It also goes into the FCI of the issuer domain.
 pub fn write_template(w: &mut Writer<'_>, protocols: impl Iterator<Item = Scp>) {
+    write_template_with(w, protocols, &[]);
+}
+
+/// The same with the objects the issuer adds behind it, see [`issuer_part`].
+pub fn write_template_with(w: &mut Writer<'_>, protocols: impl Iterator<Item = Scp>, issuer: &[u8]) {
     let mut protocols = protocols;
     let arc = &GLOBALPLATFORM[..];
     w.nested(TAG_73, |w| {
@@ -40,7 +47,31 @@ pub fn write_template(w: &mut Writer<'_>, protocols: impl Iterator<Item = Scp>) 
                 w.put_parts(TAG_06_OID, &[arc, &[4, scp.number(), scp.i()]]);
             });
         }
+        w.raw(issuer);
     });
+}
+
+/// The objects `65` to `68` in the value of a `66` that the issuer sends: all there may be in its `73`, each once; `None` for anything
+/// else, since the card says the rest itself.
+///
+/// # Errors
+/// [`TlvError`] and its byte.
+pub fn issuer_part(value: &[u8]) -> Result<Option<&[u8]>, At<TlvError>> {
+    let mut objects = parse(value, Rules::ISO);
+    let Some(template) = objects.next().transpose()?.filter(|object| object.tag() == TAG_73) else {
+        return Ok(None);
+    };
+    if objects.next().is_some() {
+        return Ok(None);
+    }
+    let mut told = heapless::Vec::<Tag, { ISSUER.len() }>::new();
+    for object in parse(template.value(), Rules::ISO) {
+        let tag = object.map_err(|error| error.shifted(template.value_at()))?.tag();
+        if !ISSUER.contains(&tag) || told.contains(&tag) || told.push(tag).is_err() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(template.value()))
 }
 
 /// The protocols in the response data of GET DATA `66`; unreadable ones are left out.

@@ -6,13 +6,13 @@
 //! | AES | CMAC, 16 bytes |
 //! | RSA up to 1024 bits | RSASSA-PKCS1-v1_5 with SHA-1 |
 //! | RSA over 1024 bits | RSASSA-PSS with SHA-256 and 32 bytes of salt |
-//! | P-256 | ECDSA with SHA-256, r ‖ s |
+//! | elliptic curve | ECDSA, r ‖ s; SHA-256 with keys up to 256 bits, SHA-384 up to 384, SHA-512 above |
 //!
 //! A receipt covers LV confirmation counter (2) ‖ LV unique data (identification number ‖ image number), then the names, LV each: of
 //! a load, load file and domain; of an installation, load file and instance; of an extradition, former domain, application and new
 //! domain; of a deletion and a registry update, what was named.
 
-use huiwan_crypto::ec::{EcPrivate, EcPublic, P256};
+use huiwan_crypto::ec::{Curve, EcPrivate, EcPublic};
 use huiwan_crypto::rsa::{RsaPrivate, RsaPublic};
 use huiwan_crypto::{Aes, CryptoError, Random, Tdes, hash, mac};
 use huiwan_tlv::Tag;
@@ -87,18 +87,32 @@ pub fn verify_rsa(key: &RsaPublic, parts: &[&[u8]], signature: &[u8]) -> Result<
     }
 }
 
-/// The signature under P-256 over the parts, into `out` of [`ECDSA_LEN`] bytes.
+/// The hash of the parts that a key on this curve signs: SHA-256 with keys up to 256 bits, SHA-384 up to 384, SHA-512 above.
+/// [GPC C.1, AmdE 4]
+fn digest<C: Curve>(parts: &[&[u8]]) -> heapless::Vec<u8, 64> {
+    match C::FIELD_LEN {
+        0..=32 => hash::sha256(parts).into_iter().collect(),
+        33..=48 => hash::sha384(parts).into_iter().collect(),
+        _ => hash::sha512(parts).into_iter().collect(),
+    }
+}
+
+/// The ECDSA signature r ‖ s over the parts, into `out` of two fields ([`ECDSA_LEN`] bytes with P-256).
 ///
 /// # Errors
 /// [`CryptoError`] if `out` has another length.
-pub fn sign_ecdsa(key: &EcPrivate<P256>, parts: &[&[u8]], out: &mut [u8]) -> Result<(), CryptoError> {
-    key.sign(&hash::sha256(parts), out)
+pub fn sign_ecdsa<C: Curve>(key: &EcPrivate<C>, parts: &[&[u8]], out: &mut [u8]) -> Result<(), CryptoError> {
+    key.sign(&digest::<C>(parts), out)
 }
 
-/// Checks a signature under P-256 over the parts.
+/// Checks an ECDSA signature r ‖ s over the parts.
 ///
 /// # Errors
 /// [`CryptoError`] if it is wrong.
-pub fn verify_ecdsa(key: &EcPublic<P256>, parts: &[&[u8]], signature: &[u8]) -> Result<(), CryptoError> {
-    key.verify(&hash::sha256(parts), signature)
+pub fn verify_ecdsa<C: Curve>(
+    key: &EcPublic<C>,
+    parts: &[&[u8]],
+    signature: &[u8],
+) -> Result<(), CryptoError> {
+    key.verify(&digest::<C>(parts), signature)
 }

@@ -21,7 +21,7 @@ proptest! {
         let mut input = vec![1, 0, 2, 0, 1];
         for (kind, a, b, c) in operations {
             match kind {
-                0 => input.extend([1, a % 6, 2, u8::from(a % 6 == 1), b]),
+                0 => input.extend([1, a % 7, 2, u8::from(a % 7 == 1), b]),
                 1 => input.extend([5, a, b, c]),
                 2 => input.extend([6, a, b]),
                 3 => input.push(7),

@@ -124,7 +124,7 @@ fn parameters_of_a_domain() {
     let file = vectors::load(include_str!("vectors/content.txt"));
     let raw = file.block("kaoh-sd-install-params").bytes("out.ea_or_c9_value");
     let parameters = DomainParameters::parse(&raw).unwrap();
-    assert_eq!(parameters.secure_channel, Some([0x02, 0x15]));
+    assert_eq!(parameters.protocols().collect::<Vec<_>>(), [[0x02, 0x15]]);
     assert_eq!(
         (parameters.accept_extradition, parameters.accept_deletion),
         (Some(&[0x80][..]), Some(&[0x80][..]))
@@ -527,8 +527,8 @@ fn capabilities_and_resources() {
             told,
             hex("672AA009800103810170820107")
                 .into_iter()
-                .chain(hex("8103FD5C708203 1C0030".replace(' ', "").as_str()))
-                .chain(hex("830401020304 84010F 85023F00 86020F00 87023F00".replace(' ', "").as_str()))
+                .chain(hex("8103FD5E708203 1C0A30".replace(' ', "").as_str()))
+                .chain(hex("830401020304 84018F 85023F00 86023C00 87023F00".replace(' ', "").as_str()))
                 .collect::<Vec<_>>()
         );
         assert_eq!(sw(card, session, &hex("80CAFF2100")), 0x6A88, "this memory counts nothing");
@@ -774,8 +774,27 @@ fn resources_of_a_real_memory() {
         };
         let (count, free) = read(card);
         assert_eq!(count, 0);
+        // Who asks for more than there is gets nothing; for what there is, what it asked for.
         let mut session = open(card, 0, &test_keys(), Level::Authenticated);
-        assert_eq!(run(card, &mut session, &install_toy(&TOY_AID, &hex("C900"))).1, 0x9000);
+        let more = format!("C900EF06C804{:08X}", free + 1);
+        assert_eq!(run(card, &mut session, &install_toy(&TOY_AID, &hex(&more))).1, 0x6A84);
+        let both = format!("C900EF0AC802{:04X}C604{:08X}", 0x100, free - 0xFF);
+        assert_eq!(run(card, &mut session, &install_toy(&TOY_AID, &hex(&both))).1, 0x6A84, "together");
+        assert_eq!(run(card, &mut session, &install_toy(&TOY_AID, &hex("C900EF05C803000001"))).1, 0x6A80);
+        let load = |parameters: &str| {
+            let parameters = hex(parameters);
+            let fields = huiwan_gp::install::LoadFields {
+                load_file: &hex("F0AABBCCDD"),
+                parameters: &parameters,
+                ..Default::default()
+            };
+            let mut out = [0; 64];
+            apdu([0x80, 0xE6, 0x02, 0], fields.write(&mut out).unwrap())
+        };
+        let command = load(&format!("EF06C604{:08X}", free + 1));
+        assert_eq!(run(card, &mut session, &command).1, 0x6A84);
+        assert_eq!(run(card, &mut session, &load("EF04C6020100")).1, 0x9000);
+        assert_eq!(run(card, &mut session, &install_toy(&TOY_AID, &hex("C900EF04C8020100"))).1, 0x9000);
         let (count, less) = read(card);
         assert!(count == 1 && less < free, "{less} {free}");
     });

@@ -217,7 +217,7 @@ fn install_select_personalise_delete() {
             contactless: Some(ContactlessState::Deactivated),
             label: Some(b"Toy card"),
             priority: Some(3),
-            user_interaction: &[],
+            ..Parameters::NONE
         };
         let mut buffer = [0; 64];
         let parameters = parameters.write(&mut buffer).unwrap();
@@ -411,7 +411,7 @@ fn store_data_to_the_domain() {
         assert_eq!(sw(card, session, &apdu([0x80, 0xE2, 0x88, 0], &url)), 0x9000);
         assert_eq!(run(card, session, &hex("80CA5F5000")).0, hex("5F500B687474703A2F2F622E636E"));
         // Whole or not at all.
-        assert_eq!(sw(card, session, &apdu([0x80, 0xE2, 0x90, 0], &hex("420199660100"))), 0x6A88);
+        assert_eq!(sw(card, session, &apdu([0x80, 0xE2, 0x90, 0], &hex("420199670100"))), 0x6A88);
         assert_eq!(run(card, session, &hex("80CA004200")).0, hex("420411223344"));
     });
 }
@@ -426,7 +426,7 @@ fn get_status_scopes_and_pages() {
         assert_eq!(status(card, session, 0x40, 0x02, &all).1, 0x6A88, "no application yet");
         assert_eq!(
             status(card, session, 0x80, 0x02, &all),
-            (hex("E31D4F08A0000001510000009F700101C5039C5C00CC08A000000151000000"), 0x9000)
+            (hex("E31D4F08A0000001510000009F700101C5039C5E00CC08A000000151000000"), 0x9000)
         );
         assert_eq!(
             status(card, session, 0x20, 0x02, &all),

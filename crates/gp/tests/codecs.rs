@@ -171,14 +171,16 @@ proptest! {
 
     #[test]
     fn domain_parameters(
-        secure_channel: Option<[u8; 2]>, accept in proptest::option::of(bytes(2)), personalised in any::<bool>(), authority: Option<[u8; 2]>,
+        protocols in proptest::collection::vec(any::<[u8; 2]>(), 0..4), accept in proptest::option::of(bytes(2)), personalised in any::<bool>(), authority: Option<[u8; 2]>,
     ) {
         let accept = accept.as_deref().filter(|bits| !bits.is_empty());
+        let pairs = protocols.concat();
         let parameters = DomainParameters {
-            secure_channel, accept_extradition: accept, accept_deletion: accept, personalised, authority, accept_extradition_away: accept,
+            secure_channels: &pairs, accept_extradition: accept, accept_deletion: accept, personalised, authority, accept_extradition_away: accept,
         };
         let mut out = [0; 64];
         prop_assert_eq!(DomainParameters::parse(parameters.write(&mut out).unwrap()).unwrap(), parameters);
+        prop_assert_eq!(parameters.protocols().collect::<Vec<_>>(), protocols);
     }
 
     #[test]

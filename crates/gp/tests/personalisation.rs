@@ -121,7 +121,7 @@ fn groupings_of_emv_cps() {
             let encrypted = id >> 12 == 8;
             let mut value = clear(id);
             if encrypted {
-                session.encrypt_sensitive(&statics, &mut value).unwrap();
+                session.encrypt_sensitive(Some((&statics).into()), &mut value).unwrap();
             }
             let mut written = [0; 256];
             let end = dgi::put(&mut written, id, &value).unwrap();

@@ -206,7 +206,7 @@ impl<'j> Session<'j> {
 /// Installs the payment environment, under the name every terminal asks for.
 #[must_use]
 pub const fn payment_environment() -> Install<'static> {
-    install(PPSE_MODULE, ppse::NAME, NO_PARAMETERS)
+    install(PPSE_MODULE, ppse::NAME, Parameters::NONE)
 }
 
 /// Installs the registry service, through which the wearer chooses which cards answer on the antenna. Readers do not find it.
@@ -217,7 +217,7 @@ pub const fn registry_service() -> Install<'static> {
         module: crs::AID,
         instance: crs::AID,
         privileges: Privileges::CONTACTLESS_ACTIVATION,
-        parameters: Parameters { contactless: Some(ContactlessState::Deactivated), ..NO_PARAMETERS },
+        parameters: Parameters { contactless: Some(ContactlessState::Deactivated), ..Parameters::NONE },
         make_selectable: true,
     }
 }
@@ -225,24 +225,21 @@ pub const fn registry_service() -> Install<'static> {
 /// Installs a bank card; `label` (at most 16 bytes) and `priority` are its entry in the payment environment.
 #[must_use]
 pub const fn bank_card(aid: Aid, label: &[u8], priority: u8) -> Install<'_> {
-    let parameters = Parameters { label: Some(label), priority: Some(priority), ..NO_PARAMETERS };
+    let parameters = Parameters { label: Some(label), priority: Some(priority), ..Parameters::NONE };
     install(PAYMENT_MODULE, aid, parameters)
 }
 
 /// Installs a transit card; gates select it by its AID, so it has no entry in the payment environment.
 #[must_use]
 pub const fn transit_card(aid: Aid) -> Install<'static> {
-    install(PURSE_MODULE, aid, NO_PARAMETERS)
+    install(PURSE_MODULE, aid, Parameters::NONE)
 }
 
 /// Installs a purse of the scheme these bytes name: a [`Scheme`](huiwan_purse::scheme::Scheme).
 #[must_use]
 pub const fn purse_card(aid: Aid, scheme: &[u8]) -> Install<'_> {
-    install(PURSE_MODULE, aid, Parameters { application: scheme, ..NO_PARAMETERS })
+    install(PURSE_MODULE, aid, Parameters { application: scheme, ..Parameters::NONE })
 }
-
-const NO_PARAMETERS: Parameters<'static> =
-    Parameters { application: &[], contactless: None, label: None, priority: None, user_interaction: &[] };
 
 const fn install(module: Aid, instance: Aid, parameters: Parameters<'_>) -> Install<'_> {
     Install {

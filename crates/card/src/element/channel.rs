@@ -94,7 +94,7 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
     }
 
     /// MANAGE CHANNEL: `00 70 00 00 01` opens and answers the number, P2 may name it; `00 70 80 nn` closes. A channel opens with
-    /// the default application selected; with nothing if that is selected on another channel or refuses. [ISO 7816-4 11.1.2]
+    /// its default application selected; with nothing if that is selected on another channel or refuses. [ISO 7816-4 11.1.2]
     pub(super) fn manage_channel(
         &mut self,
         command: &Command<'_>,
@@ -136,7 +136,7 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
         }
         *channel = Channel { open: true, selected: None };
         let interface = self.interface.unwrap_or(Interface::Internal);
-        if let Ok(entry) = self.directory.default(&mut self.memory, interface)
+        if let Ok(entry) = self.directory.default(&mut self.memory, interface, number)
             && !self.is_selected(entry.instance)
         {
             let on = core::mem::replace(&mut self.current.channel, number);

@@ -222,7 +222,7 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
                 (callee, data(len).end, Call::Install(data(len)))
             }
             Forward::Personalise { to, dgi, len } => {
-                let entry = self.reachable(caller.instance(), to)?;
+                let entry = self.associated(caller.instance(), to)?;
                 (Callee::of(&entry), data(len).end, Call::Personalise(dgi, data(len)))
             }
             Forward::Uninstall { instance } => {
@@ -262,6 +262,14 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
         self.check_domain(from)?;
         let entry = self.directory.entry(&mut self.memory, to)?;
         if from == InstanceId::ISSUER || entry.domain == from { Ok(entry) } else { Err(Sw::SECURITY_STATUS) }
+    }
+
+    /// The entry of `to`, which the domain `from` may personalise: it is associated with it, be it an application or a domain below.
+    /// Nobody else may, the issuer's domain neither. [GPC 7.3.3, 11.11]
+    fn associated(&mut self, from: InstanceId, to: InstanceId) -> Result<Entry, Sw> {
+        self.check_domain(from)?;
+        let domain = self.directory.associated(&mut self.memory, to)?;
+        if domain == from { self.directory.entry(&mut self.memory, to) } else { Err(Sw::SECURITY_STATUS) }
     }
 
     /// Tells instances what concerns them. What they want to tell others in turn is not carried any further.

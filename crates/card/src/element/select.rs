@@ -40,7 +40,7 @@ impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRAT
         }
         let name = command.data();
         let entry = match name.len() {
-            0 => self.directory.default(&mut self.memory, interface)?,
+            0 => self.directory.default(&mut self.memory, interface, channel)?,
             1..=16 => self.directory.find(&mut self.memory, name, after, interface)?,
             _ => return Err(Sw::FILE_NOT_FOUND),
         };

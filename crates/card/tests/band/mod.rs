@@ -61,7 +61,12 @@ impl Directory for Shared {
     fn nth(&self, _: &mut dyn Memory, index: usize) -> Result<Option<Entry>, Sw> {
         Ok(self.0.borrow().get(index).cloned())
     }
-    fn default(&self, _: &mut dyn Memory, interface: Interface) -> Result<Entry, Sw> {
+    /// The issuer's domain is above all domains.
+    fn associated(&self, memory: &mut dyn Memory, instance: InstanceId) -> Result<InstanceId, Sw> {
+        let entry = self.entry(memory, instance)?;
+        Ok(if entry.is_security_domain() { InstanceId::ISSUER } else { entry.domain })
+    }
+    fn default(&self, _: &mut dyn Memory, interface: Interface, _: u8) -> Result<Entry, Sw> {
         self.0.borrow().iter().find(|entry| entry.is_selectable(interface)).cloned().ok_or(Sw::FILE_NOT_FOUND)
     }
 }

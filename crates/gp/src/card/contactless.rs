@@ -16,6 +16,7 @@ use super::objects;
 use super::registry::{self, RECORD_MAX, Record};
 use crate::install::{Aids, Interaction};
 use crate::life_cycle::ContactlessState;
+use crate::privileges::Privileges;
 
 const VERSION: u8 = 0x01;
 const ANTENNA_OFF: u8 = 0x01;
@@ -24,7 +25,9 @@ const PLACES: usize = 64;
 /// Bytes of the order in a batch.
 pub(crate) const ORDER_MAX: usize = 2 + 2 * PLACES + 6;
 /// Bytes the counter takes in a batch.
-pub(crate) const CHANGE_MAX: usize = 4 + 6;
+pub(crate) const COUNTER_MAX: usize = 4 + 6;
+/// Bytes a change takes in a batch besides the changed entry: the counter, and the entry that loses Contactless Activation.
+pub(crate) const CHANGE_MAX: usize = COUNTER_MAX + RECORD_MAX + 6;
 /// Bytes of the user interaction parameters of an application: one entry of GET STATUS stays below 256.
 pub(crate) const INTERACTION_MAX: usize = 192;
 
@@ -62,11 +65,27 @@ impl Contactless {
     }
 }
 
-/// Adds a changed entry to a batch, with the counters that tell of it.
+/// Adds a changed entry to a batch, with the counters that tell of it. Contactless Activation has one holder: whoever gets it takes it
+/// from the former one, in the same commit. [AmdC 7.1]
 pub(crate) fn change(memory: &mut dyn Memory, record: &mut Record, batch: &mut Batch<'_>) -> Result<(), Sw> {
     record.updates = record.updates.wrapping_add(1);
     record.put(batch);
-    Contactless::read(memory)?.changed(1).put(batch);
+    let mut changes = 1;
+    if record.privileges.contains(Privileges::CONTACTLESS_ACTIVATION) {
+        let mut after = None;
+        while let Some(mut other) = registry::next(memory, after)? {
+            after = Some(other.instance);
+            let holds = other.privileges.contains(Privileges::CONTACTLESS_ACTIVATION);
+            if holds && other.instance != record.instance {
+                other.privileges = other.privileges.without(Privileges::CONTACTLESS_ACTIVATION);
+                other.updates = other.updates.wrapping_add(1);
+                other.put(batch);
+                changes = 2;
+                break;
+            }
+        }
+    }
+    Contactless::read(memory)?.changed(changes).put(batch);
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use huiwan_crypto::{CryptoError, ct_eq};
 use super::keys::KeySet;
 use super::manager::{CardManager, Done, Exchange, Handler};
 use super::{load, objects};
+use crate::capability::CURVES_MAX;
 use crate::privileges::Privileges;
 use crate::token::{self, KID, KVN_RECEIPT, KVN_TOKEN};
 
@@ -41,6 +42,14 @@ pub trait PublicKeys: fmt::Debug + Sync {
     /// # Errors
     /// [`CryptoError`] if it is wrong, or the key is of no kind this card checks.
     fn verify(&self, key: PublicKey<'_>, parts: &[&[u8]], signature: &[u8]) -> Result<(), CryptoError>;
+
+    /// The schemes it checks, as capability data tell them: bits of [`Capabilities`](crate::capability::Capabilities).
+    fn schemes(&self) -> u16;
+
+    /// References of the curves whose keys it takes. [AmdE 4.5]
+    fn curves(&self) -> heapless::Vec<u8, CURVES_MAX> {
+        heapless::Vec::new()
+    }
 }
 
 type MakeReceipt = fn(&mut Exchange<'_, '_, '_, '_, '_>, u16, &[&[u8]]) -> Result<(), Sw>;
@@ -143,7 +152,7 @@ impl CardManager<'_> {
         keys.verify(public, parts, signature).map_err(|_| Sw::SECURITY_STATUS)
     }
 
-    /// Which kinds of keys it can check, for the capability data: symmetric, RSA, elliptic curves.
+    /// Which public keys it can check with, for the capability data.
     pub(super) fn public_keys(&self) -> Option<&dyn PublicKeys> {
         self.content.and_then(|content| content.public_keys)
     }

@@ -53,18 +53,41 @@ impl Directory for Registry<'_> {
         Ok(None)
     }
 
-    fn default(&self, memory: &mut dyn Memory, interface: Interface) -> Result<Entry, Sw> {
+    /// Whoever has this channel by its implicit selection parameters; on the basic one who is selected by default, if it has none; else the
+    /// issuer domain. The band's own controller counts as a contact. [GPC 6.4.2.1]
+    fn default(&self, memory: &mut dyn Memory, interface: Interface, channel: u8) -> Result<Entry, Sw> {
         let view = View::read(memory)?;
-        let mut after = None;
+        let contactless = interface == Interface::Contactless;
+        let (mut by_default, mut after) = (None, None);
         while let Some(record) = registry::next(memory, after)? {
-            let entry = record.entry(memory, &view)?;
-            if record.privileges.contains(Privileges::DEFAULT_SELECTED) && entry.is_selectable(interface) {
-                return Ok(entry);
-            }
             after = Some(record.instance);
+            let here = record.implicit.count_on(contactless, channel);
+            let default = channel == 0
+                && record.implicit.is_empty()
+                && record.privileges.contains(Privileges::DEFAULT_SELECTED);
+            if !here && !default {
+                continue;
+            }
+            let entry = record.entry(memory, &view)?;
+            match (entry.is_selectable(interface), here) {
+                (false, _) => {}
+                (true, true) => return Ok(entry),
+                (true, false) => by_default = Some(entry),
+            }
+        }
+        if let Some(entry) = by_default {
+            return Ok(entry);
         }
         let issuer = self.issuer(memory)?;
         if issuer.is_selectable(interface) { Ok(issuer) } else { Err(Sw::FILE_NOT_FOUND) }
+    }
+
+    fn associated(&self, memory: &mut dyn Memory, instance: InstanceId) -> Result<InstanceId, Sw> {
+        let above = match instance {
+            InstanceId::ISSUER => None,
+            instance => registry::record(memory, instance)?.map(|record| record.domain),
+        };
+        above.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)
     }
 
     /// Partial names go by the order of selection, the issuer domain first. [AmdC 3.3]

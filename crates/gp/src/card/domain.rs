@@ -3,7 +3,7 @@
 //! A supplementary domain is an instance of the card manager's own module. Its settings are one object of its own:
 //! ```text
 //! 01 ‖ default key version ‖ i of SCP03 ‖ accepts extradition to it ‖ accepts deletion of it ‖ accepts extradition away
-//!    ‖ restrictions ‖ authority capabilities (2)
+//!    ‖ restrictions ‖ authority capabilities (2) [ ‖ flags: b1 no SCP02, b2 no SCP03, b3 needs no personalisation ]
 //! ```
 
 use huiwan_apdu::{Aid, Sw};
@@ -14,9 +14,13 @@ use super::{CardProfile, objects};
 use crate::install::DomainParameters;
 use crate::life_cycle::ApplicationState;
 use crate::privileges::Privileges;
+use crate::scp02;
 use crate::scp03::{self, Options};
 
 const VERSION: u8 = 0x01;
+const NO_SCP02: u8 = 0x01;
+const NO_SCP03: u8 = 0x02;
+const PERSONALISED: u8 = 0x04;
 /// Acceptance where the parameters leave it out: it is the issuer's policy, and ours is to accept. [GPC 11.5.2.3.7]
 const EVERYBODY: u8 = 0xF8;
 
@@ -25,8 +29,12 @@ const EVERYBODY: u8 = 0xF8;
 pub(crate) struct Settings {
     /// Version that key version 00 of INITIALIZE UPDATE names; 00 while there are no keys.
     pub(crate) default_key_version: u8,
+    /// Whether its key sets of DES keys open channels, where the card speaks SCP02.
+    pub(crate) scp02: bool,
     /// "i" of its SCP03.
     pub(crate) scp03: Options,
+    /// Whether its key sets of AES keys open channels.
+    pub(crate) speaks_scp03: bool,
     /// Whose extradition to it is accepted, see [`DomainParameters`].
     pub(crate) accepts: u8,
     /// Whose deletion of it is accepted.
@@ -37,37 +45,53 @@ pub(crate) struct Settings {
     pub(crate) restricted: u8,
     /// Controlling authority capabilities (tag 86); told, not acted upon.
     pub(crate) authority: [u8; 2],
+    /// It is PERSONALIZED as soon as it is selectable.
+    pub(crate) personalised: bool,
 }
 
 impl Settings {
     /// From the parameters of INSTALL; what they leave out is as the profile says, and everything is accepted.
     pub(crate) fn new(parameters: &DomainParameters<'_>, profile: &CardProfile) -> Result<Self, Sw> {
-        let scp03 = match parameters.secure_channel {
-            None => profile.scp03,
+        let all = parameters.secure_channels.is_empty();
+        let (mut scp02, mut scp03) = (all && profile.scp02.is_some(), all.then_some(profile.scp03));
+        for [scp, i] in parameters.protocols() {
             // Only what the card does is agreed to.
-            Some([scp03::SCP, i]) => Options::from_byte(i).ok_or(Sw::WRONG_DATA)?,
-            Some(_) => return Err(Sw::WRONG_DATA),
-        };
+            match scp {
+                scp03::SCP => scp03 = Some(Options::from_byte(i).ok_or(Sw::WRONG_DATA)?),
+                scp02::SCP if profile.scp02.is_some_and(|options| options.byte() == i) => scp02 = true,
+                _ => return Err(Sw::WRONG_DATA),
+            }
+        }
         // The second of two bytes adds to the first.
         let accepted = |value: Option<&[u8]>| {
             value.map_or(EVERYBODY, |bits| bits.iter().fold(0, |all, bits| all | bits))
         };
         Ok(Self {
             default_key_version: 0,
-            scp03,
+            scp02,
+            scp03: scp03.unwrap_or(profile.scp03),
+            speaks_scp03: scp03.is_some(),
             accepts: accepted(parameters.accept_extradition),
             deletable: accepted(parameters.accept_deletion),
             releases: accepted(parameters.accept_extradition_away),
             restricted: 0,
             authority: parameters.authority.unwrap_or_default(),
+            personalised: parameters.personalised,
         })
     }
 
     pub(crate) fn read(memory: &mut dyn Memory, domain: InstanceId) -> Result<Self, Sw> {
-        let mut raw = [0; 10];
-        match *memory.read(objects::settings(domain), 0, &mut raw)? {
+        let mut raw = [0; 11];
+        let (head, flags) = match memory.read(objects::settings(domain), 0, &mut raw)? {
+            [head @ .., flags] if head.len() == 9 => (head, *flags),
+            head => (head, 0),
+        };
+        match *head {
             [VERSION, default_key_version, i, accepts, deletable, releases, restricted, a1, a2] => Ok(Self {
                 default_key_version,
+                scp02: flags & NO_SCP02 == 0,
+                speaks_scp03: flags & NO_SCP03 == 0,
+                personalised: flags & PERSONALISED != 0,
                 scp03: Options::from_byte(i).ok_or(Sw::MEMORY_FAILURE)?,
                 accepts,
                 deletable,
@@ -81,6 +105,10 @@ impl Settings {
 
     pub(crate) fn put(&self, domain: InstanceId, batch: &mut Batch<'_>) {
         let [a1, a2] = self.authority;
+        let flag = |set: bool, flag| if set { flag } else { 0 };
+        let flags = flag(!self.scp02, NO_SCP02)
+            | flag(!self.speaks_scp03, NO_SCP03)
+            | flag(self.personalised, PERSONALISED);
         batch.put(
             objects::settings(domain),
             &[
@@ -93,6 +121,7 @@ impl Settings {
                 self.restricted,
                 a1,
                 a2,
+                flags,
             ],
         );
     }
@@ -168,6 +197,16 @@ impl Domain {
             || (bits & 0x48 != 0 && authorized)
             || (bits & 0x20 != 0 && self.instance == InstanceId::ISSUER)
             || (bits & 0x10 != 0 && self.has(Privileges::DELEGATED_MANAGEMENT)))
+    }
+
+    /// SCP02 as this domain speaks it on a card that speaks it so.
+    pub(crate) fn scp02(&self, card: Option<scp02::Options>) -> Option<scp02::Options> {
+        card.filter(|_| self.supplementary.as_ref().is_none_or(|(_, settings)| settings.scp02))
+    }
+
+    /// Whether its AES keys open channels.
+    pub(crate) fn speaks_scp03(&self) -> bool {
+        self.supplementary.as_ref().is_none_or(|(_, settings)| settings.speaks_scp03)
     }
 
     /// Whether registry update took this function (a bit of tag D9) from the domain.

@@ -6,6 +6,7 @@ use huiwan_tlv::{Tag, Writer};
 
 use super::keys::{self, KeySet};
 use super::manager::{CardManager, Done, Exchange};
+use super::store_data::OBJECT_MAX;
 use super::{certificates, content, objects, registry};
 use crate::get_data::{
     TAG_2F00_APPLICATIONS, TAG_5F50_MANAGER_URL, TAG_9F7F_CPLC, TAG_42_IIN, TAG_45_CIN, TAG_67_CAPABILITIES,
@@ -30,9 +31,11 @@ impl CardManager<'_> {
         match Tag::new(u32::from(command.p1p2())) {
             TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA => {
                 let protocols = self.protocols_of(x.cx, &x.domain, &x.card)?;
+                let mut issuer = [0; OBJECT_MAX];
+                let issuer = self.issuer_recognition(x.cx, &mut issuer)?;
                 x.reply.tlv(|w| {
                     w.nested(TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA, |w| {
-                        recognition::write_template(w, protocols);
+                        recognition::write_template_with(w, protocols, issuer);
                     });
                 })?;
             }

@@ -14,6 +14,7 @@ use crate::get_status::{
     NEXT_BIT, Scope, Search, TAG_4F_AID, TAG_9F70_LIFE_CYCLE, TAG_84_MODULE, TAG_C4_LOAD_FILE,
     TAG_C5_PRIVILEGES, TAG_CC_DOMAIN, TAG_CE_VERSION, TAG_E3_ENTRY, TLV_BIT,
 };
+use crate::install::TAG_CF_IMPLICIT_SELECTION;
 use crate::privileges::Privileges;
 
 /// A load file is LOADED as long as it is there. [GPC 5.2]
@@ -34,6 +35,7 @@ struct Told<'t> {
     aid: &'t [u8],
     state: &'t [u8],
     privileges: Option<Privileges>,
+    implicit: &'t [u8],
     load_file: Option<&'t [u8]>,
     version: Option<[u8; 2]>,
     modules: &'t [huiwan_apdu::Aid],
@@ -99,6 +101,7 @@ impl CardManager<'_> {
             aid: aid.as_bytes(),
             state: &[x.card.state.byte()],
             privileges: Some(self.issuer_privileges()),
+            implicit: &[],
             load_file: None,
             version: None,
             modules: &[],
@@ -128,6 +131,7 @@ impl CardManager<'_> {
                 aid: record.aid.as_bytes(),
                 state: &registry::told_state(x.cx.memory, &record)?,
                 privileges: Some(record.privileges),
+                implicit: record.implicit.bytes(),
                 load_file: Some(record.load_file.as_bytes()),
                 version: None,
                 modules: &[],
@@ -169,6 +173,7 @@ impl CardManager<'_> {
                 aid: module.load_file.as_bytes(),
                 state: &[LOADED],
                 privileges: None,
+                implicit: &[],
                 load_file: None,
                 version: Some(LOAD_FILE_VERSION),
                 modules: &modules,
@@ -201,6 +206,7 @@ impl CardManager<'_> {
                 aid: file.aid.as_bytes(),
                 state: &[LOADED],
                 privileges: None,
+                implicit: &[],
                 load_file: None,
                 version: Some(file.version),
                 modules: &file.modules,
@@ -244,6 +250,7 @@ fn entry(w: &mut Writer<'_>, question: &Question<'_>, told: &Told<'_>) {
         if let Some(privileges) = told.privileges {
             field(w, TAG_C5_PRIVILEGES, &privileges.bytes());
         }
+        told.implicit.iter().for_each(|&one| field(w, TAG_CF_IMPLICIT_SELECTION, &[one]));
         if let Some(load_file) = told.load_file {
             field(w, TAG_C4_LOAD_FILE, load_file);
         }

@@ -41,8 +41,8 @@ impl CardManager<'_> {
             Err(error) => return Err(error.into()),
         }
         // The kind of its keys decides the protocol.
-        let explicit = self.profile.scp02.filter(|options| options.explicit());
-        let answer = if let Some(keys) = set.scp03() {
+        let explicit = owner.scp02(self.profile.scp02).filter(|options| options.explicit());
+        let answer = if let Some(keys) = set.scp03().filter(|_| owner.speaks_scp03()) {
             self.update_scp03(x, &owner, version, &keys, key_diversification, command.data())?
         } else if let Some((keys, options)) = explicit.and_then(|i| Some((set.scp02(i)?, i))) {
             update_scp02(x, owner.instance, version, &keys, options, key_diversification, command.data())?
@@ -110,6 +110,9 @@ impl CardManager<'_> {
         }
         // The default key set if it is for SCP02, else the first that is.
         let domain = key_owner(x.cx, &x.domain, &x.card)?;
+        if domain.scp02(Some(options)).is_none() {
+            return Ok(false);
+        }
         let owner = domain.instance;
         let (mut version, mut next) = (Some(domain.default_key_version(&x.card)), None);
         while let Some(candidate) = version {

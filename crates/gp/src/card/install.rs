@@ -9,15 +9,16 @@ use huiwan_card::{Batch, Forward, InstanceId, Memory};
 use super::contactless::{self, CHANGE_MAX, INTERACTION_MAX};
 use super::content::Signed;
 use super::crs::notify;
+use super::domain::Settings;
 use super::load_file::{self, ENTRY_MAX, LoadFile};
 use super::manager::{CardManager, Done, Exchange};
 use super::registry::{self, RECORD_MAX, Record};
-use super::{ModuleEntry, load, objects};
+use super::{ModuleEntry, load, objects, registry_update};
 use crate::capability::Capabilities;
 use crate::install::{
-    Aids, COMBINED, COMBINED_FIRST, COMBINED_LAST, DomainParameters, FOR_EXTRADITION, FOR_INSTALL, FOR_LOAD,
+    Aids, COMBINED, COMBINED_FIRST, COMBINED_LAST, FOR_EXTRADITION, FOR_INSTALL, FOR_LOAD,
     FOR_MAKE_SELECTABLE, FOR_PERSONALIZATION, FOR_REGISTRY_UPDATE, Fields, Interaction, Parameters,
-    before_token,
+    before_token, durable_memory,
 };
 use crate::life_cycle::{ApplicationState, ContactlessState};
 use crate::privileges::Privileges;
@@ -29,11 +30,11 @@ const FOR_BOTH: u8 = FOR_INSTALL | FOR_MAKE_SELECTABLE;
 /// Key sizes in the capability data: 128, 192 and 256 bits.
 const AES_ALL_SIZES: u8 = 0x07;
 
-/// What an application may be given: default selected, contactless activation of others or of itself, and that the card can be
-/// locked and terminated by it.
-const GRANTABLE: Privileges = Privileges::from_array([0x1C, 0x00, 0x30]);
-/// What a security domain may be given besides: authorized management, global delete, lock and registry.
-const GRANTABLE_TO_DOMAINS: Privileges = Privileges::from_array([0x80, 0x5C, 0x00]);
+/// What an application may be given: default selected, contactless activation of others or of itself, that the card can be locked and
+/// terminated by it, that it locks others and stays selectable when the card is locked.
+const GRANTABLE: Privileges = Privileges::from_array([0x1C, 0x0A, 0x30]);
+/// What a security domain may be given besides: authorized management, global delete and registry.
+const GRANTABLE_TO_DOMAINS: Privileges = Privileges::from_array([0x80, 0x54, 0x00]);
 /// And with content management: DAP verification, mandated too, delegated management, ciphered load files.
 const GRANTABLE_WITH_CONTENT: Privileges = Privileges::from_array([0xE1, 0x00, 0x40]);
 
@@ -82,6 +83,7 @@ impl CardManager<'_> {
     fn for_install(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, fields: &Fields<'_>) -> Result<Done, Sw> {
         let pending = load::pending(x)?;
         let request = self.checked(x.cx.memory, fields, pending.as_ref())?;
+        check_room(x.cx.memory, fields.parameters)?;
         let file_name = pending.as_ref().is_some_and(|file| file.aid == request.aid);
         if file_name || self.is_taken(x.cx.memory, &request.aid)? {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
@@ -89,11 +91,6 @@ impl CardManager<'_> {
         let memory = &mut *x.cx.memory;
         let (mut free, mut after) = (1_u8, None);
         while let Some(record) = registry::next(memory, after)? {
-            if record.privileges.contains(Privileges::DEFAULT_SELECTED)
-                && request.privileges.contains(Privileges::DEFAULT_SELECTED)
-            {
-                return Err(Sw::CONDITIONS_NOT_SATISFIED);
-            }
             // Entries come in rising order: the first gap is free.
             if record.instance.0 == free {
                 free = free.checked_add(1).ok_or(Sw::NOT_ENOUGH_MEMORY)?;
@@ -104,6 +101,7 @@ impl CardManager<'_> {
             return Err(Sw::NOT_ENOUGH_MEMORY);
         }
         let instance = InstanceId(free);
+        registry::check_sole(memory, &self.record(&request, instance, x.domain.instance)?)?;
         registry::forget(memory, instance)?;
         let len = request.parameters.application.len();
         x.cx.scratch
@@ -139,34 +137,13 @@ impl CardManager<'_> {
         let pending = load::pending(x)?;
         let request = self.checked(x.cx.memory, &fields, pending.as_ref())?;
         let selectable = command.p1() & FOR_MAKE_SELECTABLE != 0;
-        let initial_contactless = request.parameters.contactless.unwrap_or(self.profile.contactless);
-        let label = request.parameters.label.unwrap_or_default();
-        let state = match (selectable, request.personalised()?) {
-            (false, _) => ApplicationState::INSTALLED,
-            (true, false) => ApplicationState::SELECTABLE,
-            (true, true) => ApplicationState::PERSONALIZED,
-        };
-        let mut record = Record {
-            instance,
-            locks_associated: false,
-            state,
-            contactless: ContactlessState::Deactivated,
-            initial_contactless,
-            module: request.module.id,
-            domain: x.domain.instance,
-            privileges: request.privileges,
-            priority: request.parameters.priority,
-            updates: 0,
-            aid: request.aid,
-            load_file: request.module.load_file,
-            module_aid: request.module.module,
-            label: heapless::Vec::from_slice(label).map_err(|_| Sw::WRONG_DATA)?,
-        };
+        let mut record = self.record(&request, instance, x.domain.instance)?;
         let interaction = request.parameters.interaction();
         if selectable {
             let memory = &mut *x.cx.memory;
+            record.state = selectable_state(memory, &record)?;
             record.contactless =
-                contactless::attempt(memory, &record, interaction.restricted, initial_contactless)?;
+                contactless::attempt(memory, &record, interaction.restricted, record.initial_contactless)?;
         }
         let mut buffer = [0; RECORD_MAX + ENTRY_MAX + INTERACTION_MAX + CHANGE_MAX + 80];
         let mut batch = Batch::new(&mut buffer);
@@ -186,6 +163,29 @@ impl CardManager<'_> {
         self.receipt(x, counter, &[record.load_file.as_bytes(), record.aid.as_bytes()])
     }
 
+    /// The entry of what is being installed, not selectable yet.
+    fn record(&self, request: &Request<'_>, instance: InstanceId, domain: InstanceId) -> Result<Record, Sw> {
+        let parameters = &request.parameters;
+        let label = heapless::Vec::from_slice(parameters.label.unwrap_or_default());
+        Ok(Record {
+            instance,
+            locks_associated: false,
+            state: ApplicationState::INSTALLED,
+            contactless: ContactlessState::Deactivated,
+            initial_contactless: parameters.contactless.unwrap_or(self.profile.contactless),
+            module: request.module.id,
+            domain,
+            privileges: request.privileges,
+            priority: parameters.priority,
+            updates: 0,
+            aid: request.aid,
+            load_file: request.module.load_file,
+            module_aid: request.module.module,
+            label: label.map_err(|_| Sw::WRONG_DATA)?,
+            implicit: parameters.implicit.unwrap_or_default(),
+        })
+    }
+
     fn checked<'f>(
         &self,
         memory: &mut dyn Memory,
@@ -203,7 +203,6 @@ impl CardManager<'_> {
         contactless::merged(&Interaction::NONE, &parameters.interaction(), &mut [0; INTERACTION_MAX])?;
         Ok(Request {
             module,
-            is_domain,
             aid: Aid::new(fields.instance).map_err(|_| Sw::WRONG_DATA)?,
             privileges,
             parameters,
@@ -221,10 +220,13 @@ impl CardManager<'_> {
         let mut told = Capabilities::new(secure_channel, domain, self.grantable(false));
         told.scp02 = self.profile.scp02.map(|options| options.byte());
         if self.content.is_some() {
-            let public = if self.public_keys().is_some() { Capabilities::RSA } else { 0 };
             told.load = true;
-            told.signatures = Capabilities::SYMMETRIC | public;
+            told.signatures = Capabilities::SYMMETRIC;
             told.receipts = Capabilities::SYMMETRIC;
+            if let Some(keys) = self.public_keys() {
+                told.signatures |= keys.schemes();
+                told.curves = keys.curves();
+            }
         }
         told
     }
@@ -244,6 +246,7 @@ impl CardManager<'_> {
             && privileges.contains(Privileges::SECURITY_DOMAIN) == is_domain
     }
 
+    /// The last form may make it the one selected by default, and bring or change what a registry update may change. [GPC 11.5.2.3.3]
     fn for_make_selectable(
         &self,
         x: &mut Exchange<'_, '_, '_, '_, '_>,
@@ -256,44 +259,45 @@ impl CardManager<'_> {
         {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
-        record.state = ApplicationState::SELECTABLE;
-        let mut stored = [0; INTERACTION_MAX + 2];
-        let restricted = contactless::interaction(x.cx.memory, record.instance, &mut stored)?.restricted;
-        record.contactless =
-            contactless::attempt(x.cx.memory, &record, restricted, record.initial_contactless)?;
-        // The last form may add privileges, too. [GPC 11.5.2.3.3]
-        let added = Privileges::parse(fields.privileges).unwrap_or_default();
-        if added != Privileges::NONE && added != record.privileges {
+        let wanted = match fields.privileges {
+            [] => Privileges::NONE,
+            bytes => Privileges::parse(bytes).ok_or(Sw::WRONG_DATA)?,
+        };
+        if !record.privileges.with(Privileges::DEFAULT_SELECTED).contains(wanted) {
             return Err(Sw::WRONG_DATA);
         }
-        let mut buffer = [0; RECORD_MAX + CHANGE_MAX + 32];
+        record.privileges = record.privileges.with(wanted);
+        record.state = selectable_state(x.cx.memory, &record)?;
+        let mut buffer = [0; RECORD_MAX + INTERACTION_MAX + CHANGE_MAX + 48];
         let mut batch = Batch::new(&mut buffer);
+        let parameters = Parameters::parse(fields.parameters).map_err(|_| Sw::WRONG_DATA)?;
+        let mut held = [0; INTERACTION_MAX + 2];
+        let old = registry_update::apply(x.cx.memory, &mut record, &parameters, &mut held, &mut batch)?;
+        let new = parameters.interaction();
+        registry::check_sole(x.cx.memory, &record)?;
+        let (restricted, initial) = (new.restricted.or(old.restricted), record.initial_contactless);
+        record.contactless = contactless::attempt(x.cx.memory, &record, restricted, initial)?;
         contactless::change(x.cx.memory, &mut record, &mut batch)?;
         let counter = self.confirm(x, &mut batch)?;
         x.cx.commit(&batch)?;
+        notify::listeners_changed(x.cx, &record, old.listeners, &new)?;
         notify::selectable(x.cx, &record)?;
         self.receipt(x, counter, &[record.load_file.as_bytes(), record.aid.as_bytes()])
     }
 }
 
+/// The state of what becomes selectable: PERSONALIZED for a security domain that needs no personalisation.
+fn selectable_state(memory: &mut dyn Memory, record: &Record) -> Result<ApplicationState, Sw> {
+    let personalised = record.is_domain() && Settings::read(memory, record.instance)?.personalised;
+    Ok(if personalised { ApplicationState::PERSONALIZED } else { ApplicationState::SELECTABLE })
+}
+
 /// The fields of INSTALL [for install], checked.
 struct Request<'f> {
     module: ModuleEntry,
-    is_domain: bool,
     aid: Aid,
     privileges: Privileges,
     parameters: Parameters<'f>,
-}
-
-impl Request<'_> {
-    /// A security domain that needs no personalisation, by its parameters.
-    fn personalised(&self) -> Result<bool, Sw> {
-        if !self.is_domain {
-            return Ok(false);
-        }
-        let parameters = DomainParameters::parse(self.parameters.application).map_err(|_| Sw::WRONG_DATA)?;
-        Ok(parameters.personalised)
-    }
 }
 
 /// What the entry cannot hold is refused: FF as a priority would read back as none, the indicator has four bits; and only the
@@ -301,6 +305,13 @@ impl Request<'_> {
 pub(super) fn check_contactless(parameters: &Parameters<'_>) -> Result<(), Sw> {
     let not_activatable = parameters.contactless == Some(ContactlessState::NonActivatable);
     if parameters.priority == Some(0xFF) || not_activatable { Err(Sw::WRONG_DATA) } else { Ok(()) }
+}
+
+/// 6A84 where the parameters ask for more durable memory than is left, as far as the memory knows. [GPC 9.7]
+pub(super) fn check_room(memory: &mut dyn Memory, parameters: &[u8]) -> Result<(), Sw> {
+    let needed = durable_memory(parameters).map_err(|_| Sw::WRONG_DATA)?;
+    let fits = memory.room().is_none_or(|room| needed <= room);
+    if fits { Ok(()) } else { Err(Sw::NOT_ENOUGH_MEMORY) }
 }
 
 /// Registry update may have taken the function from the domain.

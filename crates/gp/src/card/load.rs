@@ -18,7 +18,7 @@ use huiwan_card::{Batch, InstanceId, Memory, ObjectId};
 
 use super::content::Signed;
 use super::extradite::is_at_or_below;
-use super::install::pending_object;
+use super::install::{check_room, pending_object};
 use super::load_file::{self, ENTRY_MAX, LoadFile};
 use super::manager::{CardManager, Done, Exchange, Progress};
 use super::{objects, registry};
@@ -86,6 +86,7 @@ impl CardManager<'_> {
         if !matches!(fields.hash.len(), 0 | 20 | 32 | 48 | 64) {
             return Err(Sw::WRONG_DATA);
         }
+        check_room(x.cx.memory, fields.parameters)?;
         let domain = match fields.domain {
             [] => x.domain.instance,
             named if named == registry::issuer_aid(x.cx.memory, self.profile)?.as_bytes() => {

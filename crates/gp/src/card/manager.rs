@@ -187,7 +187,7 @@ pub(super) struct Exchange<'c, 'x, 'a, 'r, 'b> {
     pub(super) domain: Domain,
     /// The command came in pieces.
     pub(super) chained: bool,
-    /// SCP02 as this card speaks it.
+    /// SCP02 as the domain speaks it.
     pub(super) scp02: Option<scp02::Options>,
 }
 
@@ -220,6 +220,7 @@ impl CardManager<'_> {
         let mut progress = Progress::load(cx.volatile);
         let done = Card::read(cx.memory).and_then(|card| {
             let domain = Domain::read(cx.memory, cx.instance, cx.aid, self.issuer_privileges())?;
+            let scp02 = domain.scp02(self.profile.scp02);
             let mut exchange = Exchange {
                 cx,
                 session: &mut session,
@@ -228,7 +229,7 @@ impl CardManager<'_> {
                 card,
                 domain,
                 chained: false,
-                scp02: self.profile.scp02,
+                scp02,
             };
             match result {
                 None => self.first(&mut exchange, command),
@@ -457,6 +458,7 @@ impl Module for CardManager<'_> {
         }
         let card = Card::read(cx.memory)?;
         let domain = Domain::read(cx.memory, cx.instance, cx.aid, Privileges::NONE)?;
+        let scp02 = domain.scp02(self.profile.scp02);
         let (mut session, mut progress) = (Session::none(), Progress::default());
         let reply = &mut ResponseWriter::new(&mut []);
         let mut exchange = Exchange {
@@ -467,7 +469,7 @@ impl Module for CardManager<'_> {
             card,
             domain,
             chained: false,
-            scp02: self.profile.scp02,
+            scp02,
         };
         self.take(&mut exchange, dgi, data)
     }

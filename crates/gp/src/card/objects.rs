@@ -16,6 +16,7 @@
 //! | 000B | domain | keys that STORE DATA has brought so far, see [`super::store_keys`] |
 //! | 000C | card | contactless service, see [`super::contactless`] |
 //! | 000D | card | order of selection, see [`super::contactless`] |
+//! | 000E | domain | what the issuer adds to the card recognition data (tag 66): objects 65 to 68 |
 //! | 0100 + instance | card | registry entry, see [`super::registry`] |
 //! | 0200 + key version | domain | key set, see [`super::keys`] |
 //! | 0300 + key version | domain | sequence counter, 3 bytes (SCP02 counts in the low two), absent: 0 |
@@ -85,6 +86,11 @@ pub(crate) const fn cin(domain: InstanceId) -> ObjectId {
 /// Manager URL of a domain.
 pub(crate) const fn manager_url(domain: InstanceId) -> ObjectId {
     ObjectId::new(domain, 0x0006)
+}
+
+/// What the issuer adds to the recognition data of a domain.
+pub(crate) const fn recognition(domain: InstanceId) -> ObjectId {
+    ObjectId::new(domain, 0x000E)
 }
 
 /// Settings of a supplementary domain.

@@ -3,7 +3,7 @@
 //! An entry is one durable object:
 //! ```text
 //! 01 ‖ flags ‖ life cycle ‖ contactless state ‖ initial contactless state ‖ module ‖ domain ‖ privileges (3) ‖ priority or FF
-//!    ‖ update counter (2) ‖ LV AID ‖ LV load file AID ‖ LV module AID ‖ LV label
+//!    ‖ update counter (2) ‖ LV AID ‖ LV load file AID ‖ LV module AID ‖ LV label [ ‖ LV implicit selection parameters ]
 //! ```
 //! It comes into being with one commit after the application installed itself, and that commit is the installation: an instance
 //! without an entry is a leftover. Flag bit 2 of a security domain locks everything associated with it.
@@ -16,6 +16,8 @@ use huiwan_card::{Batch, Entry, InstanceId, Memory, MemoryError, ModuleId, Objec
 
 use super::contactless::{self, Contactless, Order};
 use super::{CardProfile, objects};
+use crate::install::ImplicitSelections;
+use crate::install::implicit::IMPLICIT_MAX;
 use crate::life_cycle::{ApplicationState, CardState, ContactlessState};
 use crate::privileges::Privileges;
 
@@ -25,7 +27,7 @@ const LOCKS_ASSOCIATED: u8 = 0x02;
 const DELETED_MAX: usize = 64;
 const NO_PRIORITY: u8 = 0xFF;
 /// Bytes of the largest entry.
-pub(crate) const RECORD_MAX: usize = 13 + 4 * 17;
+pub(crate) const RECORD_MAX: usize = 13 + 4 * 17 + 1 + IMPLICIT_MAX;
 
 /// One entry, decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +48,7 @@ pub(crate) struct Record {
     pub(crate) load_file: Aid,
     pub(crate) module_aid: Aid,
     pub(crate) label: heapless::Vec<u8, 16>,
+    pub(crate) implicit: ImplicitSelections,
 }
 
 impl Record {
@@ -74,6 +77,7 @@ impl Record {
             load_file: Aid::new(take()?).ok()?,
             module_aid: Aid::new(take()?).ok()?,
             label: heapless::Vec::from_slice(take()?).ok()?,
+            implicit: take().map_or(Some(ImplicitSelections::NONE), ImplicitSelections::parse)?,
         };
         (version == VERSION && rest.is_empty()).then_some(record)
     }
@@ -97,9 +101,16 @@ impl Record {
             u1,
             u2,
         ];
-        let lens = [self.aid.as_bytes(), self.load_file.as_bytes(), self.module_aid.as_bytes(), &self.label]
-            .map(|field| [u8::try_from(field.len()).unwrap_or_default()]);
-        let [aid, load_file, module_aid, label] = &lens;
+        let implicit = self.implicit.bytes();
+        let fields = [
+            self.aid.as_bytes(),
+            self.load_file.as_bytes(),
+            self.module_aid.as_bytes(),
+            &self.label,
+            implicit,
+        ];
+        let lens = fields.map(|field| [u8::try_from(field.len()).unwrap_or_default()]);
+        let [aid, load_file, module_aid, label, many] = &lens;
         batch.put_parts(
             objects::entry(self.instance),
             &[
@@ -112,6 +123,8 @@ impl Record {
                 self.module_aid.as_bytes(),
                 label,
                 &self.label,
+                many,
+                implicit,
             ],
         );
     }
@@ -123,7 +136,11 @@ impl Record {
 
     /// How the directory shows this entry.
     pub(crate) fn entry(&self, memory: &mut dyn Memory, view: &View) -> Result<Entry, Sw> {
-        let open = !matches!(view.card, CardState::CardLocked | CardState::Terminated);
+        let open = match view.card {
+            CardState::CardLocked => self.privileges.contains(Privileges::FINAL_APPLICATION),
+            CardState::Terminated => false,
+            _ => true,
+        };
         let deleted = view.deletion.contains(self.instance);
         let selectable = open && !deleted && self.state.is_selectable() && !locked_by_domain(memory, self)?;
         let domain = match view.deletion.domain {
@@ -218,7 +235,7 @@ impl Deletion {
 
     /// Their objects and entries go, in one commit, with what else the batch holds.
     pub(crate) fn finish(&self, memory: &mut dyn Memory, also: &Batch<'_>) -> Result<(), Sw> {
-        let mut buffer = [0; DELETED_MAX * 24 + contactless::CHANGE_MAX + contactless::ORDER_MAX + 32];
+        let mut buffer = [0; DELETED_MAX * 24 + contactless::COUNTER_MAX + contactless::ORDER_MAX + 32];
         let mut batch = Batch::new(&mut buffer);
         let mut entries = 0_u16;
         for instance in self.members() {
@@ -252,6 +269,19 @@ impl Card {
             }),
             _ => Err(Sw::MEMORY_FAILURE),
         }
+    }
+
+    /// The card's life cycle goes on; 6A80 where it does not go on so. [GPC 5.1.2]
+    pub(crate) fn change(&mut self, memory: &mut dyn Memory, next: CardState) -> Result<(), Sw> {
+        if !self.state.allows(next) {
+            return Err(Sw::WRONG_DATA);
+        }
+        let mut buffer = [0; 16];
+        let mut batch = Batch::new(&mut buffer);
+        Self { state: next, ..*self }.put(&mut batch);
+        memory.commit(&batch)?;
+        self.state = next;
+        Ok(())
     }
 
     pub(crate) fn put(&self, batch: &mut Batch<'_>) {
@@ -289,6 +319,36 @@ pub(crate) fn by_aid(memory: &mut dyn Memory, aid: &[u8]) -> Result<Option<Recor
         after = Some(record.instance);
     }
     Ok(None)
+}
+
+/// Whether another entry than `of` has a privilege.
+pub(crate) fn is_held(memory: &mut dyn Memory, privilege: Privileges, of: InstanceId) -> Result<bool, Sw> {
+    let mut after = None;
+    while let Some(record) = next(memory, after)? {
+        after = Some(record.instance);
+        if record.instance != of && record.privileges.contains(privilege) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// 6985 where another entry has what only one may have: that it is selected by default, or that it is the final application, or one of
+/// these places of implicit selection. [GPC 6.4.1.1, 6.6]
+pub(crate) fn check_sole(memory: &mut dyn Memory, record: &Record) -> Result<(), Sw> {
+    for sole in [Privileges::DEFAULT_SELECTED, Privileges::FINAL_APPLICATION] {
+        if record.privileges.contains(sole) && is_held(memory, sole, record.instance)? {
+            return Err(Sw::CONDITIONS_NOT_SATISFIED);
+        }
+    }
+    let mut after = None;
+    while let Some(other) = next(memory, after)? {
+        after = Some(other.instance);
+        if other.instance != record.instance && other.implicit.overlap(&record.implicit) {
+            return Err(Sw::CONDITIONS_NOT_SATISFIED);
+        }
+    }
+    Ok(())
 }
 
 /// Whether `record` is associated with `domain`, directly or through domains between.

@@ -1,14 +1,16 @@
 //! SELECT of the issuer security domain: its FCI. [GPC 11.9]
 
 use huiwan_apdu::Sw;
-use huiwan_card::{Context, InstanceId, ResponseWriter};
+use huiwan_card::{Context, InstanceId, MemoryError, ResponseWriter};
 use huiwan_tlv::Tag;
 
 use super::domain::{Domain, Settings};
 use super::initialize_update::key_owner;
 use super::keys::{self, KeySet};
 use super::manager::CardManager;
+use super::objects;
 use super::registry::Card;
+use super::store_data::OBJECT_MAX;
 use crate::life_cycle::CardState;
 use crate::recognition;
 use crate::scp03::Options;
@@ -38,7 +40,8 @@ impl CardManager<'_> {
     ) -> Result<impl Iterator<Item = Scp> + use<>, Sw> {
         let owner = key_owner(cx, domain, card)?;
         let (mut aes, mut des, mut des_first) = (false, false, false);
-        if let Some(options) = self.profile.scp02 {
+        let scp02 = owner.scp02(self.profile.scp02);
+        if let Some(options) = scp02 {
             let mut after = None;
             while let Some(version) = keys::next_version(cx.memory, owner.instance, after)? {
                 after = Some(version);
@@ -51,9 +54,22 @@ impl CardManager<'_> {
             }
         }
         let scp03 = owner.supplementary.as_ref().map_or(self.profile.scp03, |(_, settings)| settings.scp03);
-        let scp03 = (aes || !des).then_some(Scp::Scp03(scp03));
-        let scp02 = self.profile.scp02.filter(|_| des).map(Scp::Scp02);
+        let scp03 = (owner.speaks_scp03() && (aes || !des)).then_some(Scp::Scp03(scp03));
+        let scp02 = scp02.filter(|_| des).map(Scp::Scp02);
         Ok(if des_first { [scp02, scp03] } else { [scp03, scp02] }.into_iter().flatten())
+    }
+
+    /// What the issuer adds to the recognition data of this domain.
+    pub(super) fn issuer_recognition<'o>(
+        &self,
+        cx: &mut Context<'_>,
+        out: &'o mut [u8; OBJECT_MAX],
+    ) -> Result<&'o [u8], Sw> {
+        match cx.memory.read(objects::recognition(cx.instance), 0, out) {
+            Ok(part) => Ok(part),
+            Err(MemoryError::NotFound) => Ok(&[]),
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(super) fn answer_select(&self, cx: &mut Context<'_>, reply: &mut ResponseWriter<'_>) -> Sw {
@@ -65,13 +81,18 @@ impl CardManager<'_> {
             Ok(read) => read,
             Err(sw) => return sw,
         };
+        let mut issuer = [0; OBJECT_MAX];
+        let issuer = match self.issuer_recognition(cx, &mut issuer) {
+            Ok(issuer) => issuer,
+            Err(sw) => return sw,
+        };
         // The longest command data field: 255 bytes, with the MAC in it.
         let max = u8::MAX;
         let written = reply.tlv(|w| {
             w.nested(TAG_6F_FCI, |w| {
                 w.put(TAG_84_DF_NAME, cx.aid.as_bytes());
                 w.nested(TAG_A5_PROPRIETARY, |w| {
-                    recognition::write_template(w, protocols);
+                    recognition::write_template_with(w, protocols, issuer);
                     w.put(TAG_9F65_MAX_DATA, &[max]);
                 });
             });

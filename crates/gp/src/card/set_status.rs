@@ -1,12 +1,12 @@
 //! SET STATUS: the card's life cycle, locking and unlocking of applications and domains. [GPC 11.10]
 
 use huiwan_apdu::{Command, Sw};
-use huiwan_card::Batch;
+use huiwan_card::Context;
 
 use super::contactless::{self, INTERACTION_MAX};
 use super::crs::notify;
 use super::manager::{CardManager, Done, Exchange};
-use super::registry::{self, Card, Record};
+use super::registry::{self, Record};
 use crate::life_cycle::{CardState, ContactlessState};
 use crate::privileges::Privileges;
 use crate::set_status::{APPLICATION, CARD, DOMAIN_AND_ASSOCIATED, LOCK};
@@ -55,29 +55,32 @@ impl CardManager<'_> {
         if !permitted {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
-        if !x.card.state.allows(next) {
-            return Err(Sw::WRONG_DATA);
-        }
-        let mut buffer = [0; 16];
-        let mut batch = Batch::new(&mut buffer);
-        Card { state: next, ..x.card }.put(&mut batch);
-        x.cx.commit(&batch)?;
-        x.card.state = next;
+        x.card.change(x.cx.memory, next)?;
         Ok(Done::OK)
     }
 }
 
-/// Lock or unlock; a state that is there already is refused, and so is one that is the application's own affair. With everything
-/// associated a domain's own entry says so, and the others follow: one commit, whatever their number.
+/// Lock or unlock what the domain may lock.
 fn lock(x: &mut Exchange<'_, '_, '_, '_, '_>, command: &Command<'_>, associated: bool) -> Result<Done, Sw> {
-    let mut record = registry::by_aid(x.cx.memory, command.data())?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
+    let record = registry::by_aid(x.cx.memory, command.data())?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
     may_lock(x, &record)?;
+    set_lock(x.cx, record, command.p2() & LOCK != 0, associated)?;
+    Ok(Done::OK)
+}
+
+/// Locks or unlocks; a state that is there already is refused, and so is one that is the application's own affair. With everything
+/// associated a domain's own entry says so, and the others follow: one commit, whatever their number.
+pub(super) fn set_lock(
+    cx: &mut Context<'_>,
+    mut record: Record,
+    to_lock: bool,
+    associated: bool,
+) -> Result<(), Sw> {
     if associated && !record.is_domain() {
         return Err(Sw::WRONG_DATA);
     }
-    let to_lock = command.p2() & LOCK != 0;
     // What the domain above has locked is unlocked with it.
-    if !associated && registry::locked_by_domain(x.cx.memory, &record)? {
+    if !associated && registry::locked_by_domain(cx.memory, &record)? {
         return Err(Sw::CONDITIONS_NOT_SATISFIED);
     }
     if to_lock == record.state.is_locked() && (!associated || to_lock == record.locks_associated) {
@@ -92,19 +95,18 @@ fn lock(x: &mut Exchange<'_, '_, '_, '_, '_>, command: &Command<'_>, associated:
     } else if !to_lock {
         record.state = record.state.unlocked();
         let mut stored = [0; INTERACTION_MAX + 2];
-        let restricted = contactless::interaction(x.cx.memory, record.instance, &mut stored)?.restricted;
+        let restricted = contactless::interaction(cx.memory, record.instance, &mut stored)?.restricted;
         // What the application made not activatable stays so.
         if record.contactless != ContactlessState::NonActivatable {
             let wanted = record.initial_contactless;
-            record.contactless = contactless::attempt(x.cx.memory, &record, restricted, wanted)?;
+            record.contactless = contactless::attempt(cx.memory, &record, restricted, wanted)?;
         }
     }
     if associated {
         record.locks_associated = to_lock;
     }
-    contactless::commit(x.cx.memory, &mut record)?;
-    notify::locked(x.cx, &record, before)?;
-    Ok(Done::OK)
+    contactless::commit(cx.memory, &mut record)?;
+    notify::locked(cx, &record, before)
 }
 
 /// Its own domain, one above, or one with Global Lock. [GPC 9.6.1]

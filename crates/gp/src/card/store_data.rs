@@ -16,6 +16,7 @@ use crate::get_data::{
     TAG_5F50_MANAGER_URL, TAG_42_IIN, TAG_45_CIN, TAG_A6_KEY_REFERENCE, TAG_BF21_CERTIFICATES,
 };
 use crate::get_status::TAG_4F_AID;
+use crate::recognition::{self, TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA};
 use crate::store_data::{Control, DGI_MAX, DgiPadding, Encryption, Structure};
 
 /// Bytes of a grouping's value on the wire at most: one more block when it is encrypted.
@@ -23,7 +24,7 @@ const VALUE_MAX: usize = DGI_MAX + 16;
 /// The grouping that wraps BER-TLV objects of the domain. [GPC 11.11.3]
 const DGI_BER_TLV: u16 = 0x0070;
 /// Bytes of an object of the domain at most.
-const OBJECT_MAX: usize = 64;
+pub(super) const OBJECT_MAX: usize = 64;
 
 impl CardManager<'_> {
     pub(super) fn store_data(
@@ -119,21 +120,19 @@ impl CardManager<'_> {
             let end = from.saturating_add(len);
             x.progress.at = u16::try_from(end).map_err(|_| Sw::UNKNOWN)?;
             x.cx.scratch.copy_within(from..end, 0);
-            let encrypted = control.encryption == Encryption::All && !store_keys::is_secret(id);
+            let to = InstanceId(x.progress.target);
+            // The keys of a domain come encrypted under this session's key, which only this domain has.
+            let key = store_keys::is_secret(id) && (to.0 == 0 || is_domain(x, to)?);
+            let encrypted = control.encryption == Encryption::All && !key;
             let len = if encrypted { self.decrypt(x, len)? } else { len };
             if len > DGI_MAX {
                 return Err(Sw::WRONG_DATA);
             }
-            if x.progress.target != 0 {
-                let to = InstanceId(x.progress.target);
-                // The keys of a domain come encrypted under this session's key, which only this domain has.
-                if store_keys::is_secret(id) && is_domain(x, to)? {
-                    self.decrypt_key(x, len)?;
-                }
-                return Ok(Some(Forward::Personalise { to, dgi: id, len }));
-            }
-            if store_keys::is_secret(id) {
+            if key {
                 self.decrypt_key(x, len)?;
+            }
+            if to.0 != 0 {
+                return Ok(Some(Forward::Personalise { to, dgi: id, len }));
             }
             let mut value = Zeroizing::new([0; DGI_MAX]);
             let value = value.get_mut(..len).ok_or(Sw::WRONG_DATA)?;
@@ -177,6 +176,13 @@ impl CardManager<'_> {
             let object = object.map_err(|_| Sw::WRONG_DATA)?;
             match (object.tag(), object.value()) {
                 (TAG_4F_AID, aid) => self.rename(x, aid, &mut batch)?,
+                // Of the card recognition data what the issuer says; the rest is the card's own. [GPC H.2]
+                (TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA, []) => batch.delete(objects::recognition(domain)),
+                (TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA, value) => {
+                    let part = recognition::issuer_part(value).map_err(|_| Sw::WRONG_DATA)?;
+                    let part = part.filter(|part| part.len() <= OBJECT_MAX).ok_or(Sw::WRONG_DATA)?;
+                    batch.put(objects::recognition(domain), part);
+                }
                 (TAG_A6_KEY_REFERENCE, reference) => key = Some(certificates::reference(reference)?),
                 (TAG_BF21_CERTIFICATES, certificates) => {
                     let key = key.take().ok_or(Sw::WRONG_DATA)?;

@@ -1,12 +1,18 @@
-//! Keys by STORE DATA: a grouping that describes them, then one for each key. [GPC 11.11.3.2, kaoh]
+//! Keys by STORE DATA: a grouping that describes them, then one or two for each key. [GPC 11.11.3.2, kaoh]
 //!
-//! ```text
-//! 00B9: [ B7 { what all have in common } ] { B9 { 80 type, 81 length, 82 identifier, 83 version, 84 check value, 95 usage, 96 access } }*
-//! 8113: a secret key, encrypted under the data encryption key; in the order of the B9
-//! ```
+//! | grouping | content |
+//! |---|---|
+//! | 00B9 | [ `B7 { what all have in common }` ] `{ B9 { 80 type, 81 length, 82 identifier, 83 version, 84 check value, 95 usage, 96 access } }*` |
+//! | 8113 | a secret key, encrypted under the data encryption key; in the order of the `B9` |
+//! | 0010, 0011 | an RSA public key: exponent and modulus. The sources do not say which is which, and their lengths do |
+//! | 0036 | an ECC public key, 04 ‖ x ‖ y; `F0` in its `B9` is the reference of its curve, P-256 where it is left out (our reading) |
+//!
+//! A private key of RSA (8112, 8121 to 8125) is nothing a domain of this card uses, and neither are curves by their parameters (0030 to
+//! 0035): 6A88. So is an initial value of the sequence counter (`85`) other than 0: 6A80.
+//!
 //! The keys wait in one object until the last has come, and are stored in one commit:
 //! ```text
-//! length of the description ‖ description ‖ the key set so far
+//! LV description ‖ low byte of the grouping that brought half a key ‖ that half with its length (2) ‖ the key set so far
 //! ```
 
 use huiwan_apdu::Sw;
@@ -17,20 +23,26 @@ use zeroize::Zeroizing;
 
 use super::keys::{KeySet, SET_MAX};
 use super::objects;
-use crate::put_key::{Attributes, KeyType};
+use crate::put_key::{Attributes, KeyType, TYPE_A0_RSA_EXPONENT};
 
 /// The grouping with the description.
 pub(super) const DGI_KEYS: u16 = 0x00B9;
 /// The grouping with a secret key.
 const DGI_SECRET_KEY: u16 = 0x8113;
+/// The groupings with an RSA public key.
+const DGI_RSA_PUBLIC: [u16; 2] = [0x0010, 0x0011];
+/// The grouping with an ECC public key.
+const DGI_ECC_PUBLIC: u16 = 0x0036;
 const TAG_B7_COMMON: Tag = Tag::new(0xB7);
 const TAG_B9_KEY: Tag = Tag::new(0xB9);
 /// Bytes of a description at most.
 const DESCRIPTION_MAX: usize = 200;
+/// Bytes of the exponent of an RSA key at most.
+const EXPONENT_MAX: usize = 4;
 
-/// Whether a grouping is encrypted whatever P1 says.
+/// Whether a grouping for a domain is encrypted whatever P1 says.
 pub(super) const fn is_secret(dgi: u16) -> bool {
-    dgi == DGI_SECRET_KEY
+    matches!(dgi, DGI_SECRET_KEY | 0x8112 | 0x8121..=0x8125 | 0x8137)
 }
 
 /// What is said of one key.
@@ -39,6 +51,8 @@ struct Described {
     len: usize,
     id: u8,
     version: u8,
+    /// Of an ECC key.
+    curve: u8,
     check_value: Option<[u8; 3]>,
     attributes: Option<Attributes>,
 }
@@ -67,6 +81,19 @@ fn described(description: &[u8], n: usize) -> Result<Option<Described>, Sw> {
             Some(_) => Err(Sw::WRONG_DATA),
         }
     };
+    let len = match value(0x81)? {
+        Some(&[byte]) => usize::from(byte),
+        Some(&[high, low]) => usize::from(u16::from_be_bytes([high, low])),
+        _ => return Err(Sw::WRONG_DATA),
+    };
+    if value(0x85)?.is_some_and(|counter| counter.iter().any(|&byte| byte != 0)) {
+        return Err(Sw::WRONG_DATA);
+    }
+    let key_type = match byte(0x80)? {
+        Some(TYPE_A0_RSA_EXPONENT) => Some(KeyType::RsaPublic),
+        Some(byte) => KeyType::from_byte(byte),
+        None => None,
+    };
     let (usage, access) = (byte(0x95)?, byte(0x96)?);
     let attributes = (usage.is_some() || access.is_some())
         .then_some(Attributes { usage: usage.unwrap_or_default(), access: access.unwrap_or_default() });
@@ -75,8 +102,9 @@ fn described(description: &[u8], n: usize) -> Result<Option<Described>, Sw> {
         Some(value) => Some(<[u8; 3]>::try_from(value).map_err(|_| Sw::WRONG_DATA)?),
     };
     Ok(Some(Described {
-        key_type: byte(0x80)?.and_then(KeyType::from_byte).ok_or(Sw::WRONG_DATA)?,
-        len: usize::from(byte(0x81)?.ok_or(Sw::WRONG_DATA)?),
+        key_type: key_type.ok_or(Sw::WRONG_DATA)?,
+        len,
+        curve: byte(0xF0)?.unwrap_or_default(),
         id: byte(0x82)?.filter(|id| (0x01..=0x7F).contains(id)).ok_or(Sw::WRONG_DATA)?,
         version: byte(0x83)?.filter(|version| (0x01..=0x7F).contains(version)).ok_or(Sw::WRONG_DATA)?,
         check_value,
@@ -95,7 +123,18 @@ pub(super) fn begin(memory: &mut dyn Memory, domain: InstanceId, description: &[
         }
         n = n.saturating_add(1);
     }
-    put(memory, domain, description, &KeySet::new())
+    put(memory, domain, description, Half::NONE, &KeySet::new())
+}
+
+/// Half a key that came, and the low byte of its grouping.
+#[derive(Clone, Copy)]
+struct Half<'h> {
+    dgi: u8,
+    value: &'h [u8],
+}
+
+impl Half<'_> {
+    const NONE: Self = Half { dgi: 0, value: &[] };
 }
 
 /// A key comes, plain; the last one completes the set, which has then to be stored.
@@ -105,36 +144,93 @@ pub(super) fn add(
     dgi: u16,
     value: &[u8],
 ) -> Result<Option<(u8, KeySet)>, Sw> {
-    if dgi != DGI_SECRET_KEY {
+    if !matches!(dgi, DGI_SECRET_KEY | DGI_ECC_PUBLIC) && !DGI_RSA_PUBLIC.contains(&dgi) {
         return Err(Sw::REFERENCED_DATA_NOT_FOUND);
     }
     let staged = objects::staged_keys(domain);
-    let mut raw = Zeroizing::new([0; 1 + DESCRIPTION_MAX]);
+    let mut raw = Zeroizing::new([0; 1 + DESCRIPTION_MAX + 3 + SET_MAX]);
     let head = match memory.read(staged, 0, &mut *raw) {
         Ok(head) => head,
         Err(MemoryError::NotFound) => return Err(Sw::CONDITIONS_NOT_SATISFIED),
         Err(error) => return Err(error.into()),
     };
-    let (&len, rest) = head.split_first().ok_or(Sw::MEMORY_FAILURE)?;
-    let description = rest.get(..usize::from(len)).ok_or(Sw::MEMORY_FAILURE)?;
-    let mut set =
-        KeySet::read_at(memory, staged, usize::from(len).saturating_add(1))?.ok_or(Sw::MEMORY_FAILURE)?;
+    let (description, half, at) = staged_parts(head).ok_or(Sw::MEMORY_FAILURE)?;
+    let mut set = KeySet::read_at(memory, staged, at)?.ok_or(Sw::MEMORY_FAILURE)?;
     let n = set.keys().count();
     let key = described(description, n)?.ok_or(Sw::CONDITIONS_NOT_SATISFIED)?;
+    let [_, low] = dgi.to_be_bytes();
+    match key.key_type {
+        KeyType::RsaPublic if half.value.is_empty() && DGI_RSA_PUBLIC.contains(&dgi) => {
+            if value.is_empty() {
+                return Err(Sw::WRONG_DATA);
+            }
+            put(memory, domain, description, Half { dgi: low, value }, &set)?;
+            return Ok(None);
+        }
+        KeyType::RsaPublic if half.dgi != low && DGI_RSA_PUBLIC.contains(&dgi) => {
+            add_rsa(&mut set, &key, [half.value, value])?;
+        }
+        KeyType::EccPublic if dgi == DGI_ECC_PUBLIC => add_ecc(&mut set, &key, value)?,
+        secret if !secret.is_public() && dgi == DGI_SECRET_KEY => add_secret(&mut set, &key, value)?,
+        _ => return Err(Sw::WRONG_DATA),
+    }
+    if described(description, n.saturating_add(1))?.is_none() {
+        return Ok(Some((key.version, set)));
+    }
+    put(memory, domain, description, Half::NONE, &set)?;
+    Ok(None)
+}
+
+/// Description, half a key, and where the key set begins.
+fn staged_parts(raw: &[u8]) -> Option<(&[u8], Half<'_>, usize)> {
+    let (&len, rest) = raw.split_first()?;
+    let (description, rest) = rest.split_at_checked(usize::from(len))?;
+    let (&[dgi, high, low], rest) = rest.split_first_chunk()?;
+    let (value, set) = rest.split_at_checked(usize::from(u16::from_be_bytes([high, low])))?;
+    Some((description, Half { dgi, value }, raw.len().checked_sub(set.len())?))
+}
+
+fn add_secret(set: &mut KeySet, key: &Described, value: &[u8]) -> Result<(), Sw> {
     let clear = value.get(..key.len).ok_or(Sw::WRONG_DATA)?;
-    if key.key_type.is_public() || value.len() > key.len.next_multiple_of(16) {
+    if key.len.checked_next_multiple_of(16).is_none_or(|padded| value.len() > padded) {
         return Err(Sw::WRONG_DATA);
     }
     let check_value = key.key_type.check_value(clear).ok_or(Sw::WRONG_DATA)?;
     if key.check_value.is_some_and(|expected| !ct_eq(&expected, &check_value)) {
         return Err(Sw::SECURITY_STATUS);
     }
-    set.push(key.id, key.key_type, key.attributes, clear).ok_or(Sw::WRONG_DATA)?;
-    if described(description, n.saturating_add(1))?.is_none() {
-        return Ok(Some((key.version, set)));
+    set.push(key.id, key.key_type, key.attributes, clear).ok_or(Sw::WRONG_DATA)
+}
+
+/// Exponent and modulus, in either order; the length described is that of the modulus, and 00 is 256.
+fn add_rsa(set: &mut KeySet, key: &Described, [one, other]: [&[u8]; 2]) -> Result<(), Sw> {
+    let (exponent, modulus) = if one.len() < other.len() { (one, other) } else { (other, one) };
+    let described = key.len == modulus.len() || (key.len == 0 && modulus.len() == 256);
+    if !described || exponent.len() > EXPONENT_MAX || !KeyType::RsaPublic.allows_len(modulus.len()) {
+        return Err(Sw::WRONG_DATA);
     }
-    put(memory, domain, description, &set)?;
-    Ok(None)
+    let mut value = heapless::Vec::<u8, { 1 + EXPONENT_MAX + 256 }>::new();
+    let fits = value.push(u8::try_from(exponent.len()).map_err(|_| Sw::WRONG_DATA)?).is_ok()
+        && value.extend_from_slice(exponent).is_ok()
+        && value.extend_from_slice(modulus).is_ok();
+    if !fits || key.check_value.is_some() {
+        return Err(Sw::WRONG_DATA);
+    }
+    set.push(key.id, key.key_type, key.attributes, &value).ok_or(Sw::NOT_ENOUGH_MEMORY)
+}
+
+/// A point; the length described is its own or that of a coordinate.
+fn add_ecc(set: &mut KeySet, key: &Described, point: &[u8]) -> Result<(), Sw> {
+    let [0x04, coordinates @ ..] = point else { return Err(Sw::WRONG_DATA) };
+    let described = key.len == point.len() || key.len.checked_mul(2) == Some(coordinates.len());
+    if !described || !KeyType::EccPublic.allows_len(point.len()) || key.check_value.is_some() {
+        return Err(Sw::WRONG_DATA);
+    }
+    let mut value = heapless::Vec::<u8, 134>::new();
+    if value.push(key.curve).is_err() || value.extend_from_slice(point).is_err() {
+        return Err(Sw::WRONG_DATA);
+    }
+    set.push(key.id, key.key_type, key.attributes, &value).ok_or(Sw::NOT_ENOUGH_MEMORY)
 }
 
 /// The keys are stored.
@@ -145,13 +241,24 @@ pub(super) fn end(memory: &mut dyn Memory, domain: InstanceId) -> Result<(), Sw>
     Ok(memory.commit(&batch)?)
 }
 
-fn put(memory: &mut dyn Memory, domain: InstanceId, description: &[u8], set: &KeySet) -> Result<(), Sw> {
+fn put(
+    memory: &mut dyn Memory,
+    domain: InstanceId,
+    description: &[u8],
+    half: Half<'_>,
+    set: &KeySet,
+) -> Result<(), Sw> {
     let len = u8::try_from(description.len()).ok().filter(|&len| usize::from(len) <= DESCRIPTION_MAX);
-    let mut buffer = Zeroizing::new([0; SET_MAX + DESCRIPTION_MAX + 16]);
+    // Together they become one set.
+    if half.value.len().saturating_add(set.bytes().len()) > SET_MAX {
+        return Err(Sw::NOT_ENOUGH_MEMORY);
+    }
+    let [high, low] = u16::try_from(half.value.len()).map_err(|_| Sw::NOT_ENOUGH_MEMORY)?.to_be_bytes();
+    let mut buffer = Zeroizing::new([0; SET_MAX + DESCRIPTION_MAX + 20]);
     let mut batch = Batch::new(&mut *buffer);
     batch.put_parts(
         objects::staged_keys(domain),
-        &[&[len.ok_or(Sw::NOT_ENOUGH_MEMORY)?], description, set.bytes()],
+        &[&[len.ok_or(Sw::NOT_ENOUGH_MEMORY)?], description, &[half.dgi, high, low], half.value, set.bytes()],
     );
     Ok(memory.commit(&batch)?)
 }

@@ -1,5 +1,5 @@
-//! A card with domains against whoever holds its keys: any commands, in and out of a channel, with power cut at any commit. Shared
-//! by the property test beside it and by the fuzz target `gp_card_any_apdu`.
+//! A card with domains, content management and the contactless registry service against whoever holds its keys: any commands, in and out
+//! of a channel, with power cut at any commit. Shared by the property test beside it and by the fuzz target `gp_card_any_apdu`.
 //!
 //! The card never panics, the registry is consistent after every operation, no answer holds eight bytes of a key that nobody sent,
 //! after power-on nothing is stored for an instance that does not exist, and no command without a good MAC changes registry, keys or
@@ -23,16 +23,18 @@ use std::sync::OnceLock;
 
 use huiwan_apdu::Command;
 use huiwan_card::{Directory, InstanceId, Memory};
-use huiwan_gp::card::{CardProfile, Factory, Registry, TEST_KEY};
+use huiwan_crypto::{Aes, mac};
+use huiwan_gp::card::{CardProfile, EcKeys, Factory, Registry, RsaKeys, TEST_KEY};
+use huiwan_gp::crs;
 use huiwan_gp::host::secure_channel::Open;
-use huiwan_gp::install::{Fields, LoadFields};
+use huiwan_gp::install::{Fields, ImplicitSelections, LoadFields};
 use huiwan_gp::privileges::Privileges;
 use huiwan_gp::scp03::{Level, StaticKeys};
 use huiwan_testkit::hex;
 
 use crate::support::{
     APPLET, Card, MapMemory, TOY_AID, apdu, install, install_domain, install_toy, new_memory, put_keys,
-    select, test_keys, try_open, with_domains,
+    select, test_keys, try_open, with_modules,
 };
 
 static PROFILE: CardProfile = CardProfile::DEFAULT;
@@ -41,8 +43,14 @@ const TRANSIT: [u8; 6] = [0xF0, 0xBA, 0x00, 0x00, 0x00, 0x02];
 const ISSUER: [u8; 8] = [0xA0, 0x00, 0x00, 0x01, 0x51, 0x00, 0x00, 0x00];
 const ELF: [u8; 7] = [0xD0, 0xD1, 0xD2, 0xD3, 0xD4, 0xD5, 0x01];
 const BANK_KEY: [u8; 16] = *b"\x9a\x31\x0c\xf7\x55\xe2\x48\xbd\x60\x1d\x83\x2e\xca\x74\x3f\x96";
+/// Signs tokens.
+const TOKEN_KEY: [u8; 16] = *b"\x5e\x90\xd4\x1f\x77\x0a\xbc\x33\xe1\x28\x46\x9d\xf2\x0b\x85\x6c";
 const WINDOW: usize = 8;
 const INS: [u8; 10] = [0xE2, 0xE4, 0xE6, 0xE8, 0xF0, 0xF2, 0xD8, 0xCA, 0xCB, 0x50];
+
+fn over<T>(memory: MapMemory, f: impl FnOnce(&mut Card<'_, MapMemory>) -> T) -> (MapMemory, T) {
+    with_modules(&PROFILE, &(RsaKeys, EcKeys::P256), &[], memory, f)
+}
 
 struct Tape<'a>(&'a [u8]);
 
@@ -117,6 +125,102 @@ fn commands() -> Vec<Vec<u8>> {
         hex("80CA006700"),
         hex("80CA2F0000"),
         apdu([0x80, 0xCA, 0xBF, 0x21], &hex("A60483021330")),
+    ]
+    .into_iter()
+    .chain(more_commands())
+    .collect()
+}
+
+/// Content management on the authority of others, implicit selection, keys and objects by STORE DATA, the registry service.
+fn more_commands() -> Vec<Vec<u8>> {
+    let update = |aid: &[u8], privileges: &[u8], parameters: &str| {
+        let parameters = hex(parameters);
+        install(0x40, 0, &Fields { instance: aid, privileges, parameters: &parameters, ..Fields::default() })
+    };
+    let token = |ins: u8, p1: u8, signed: &[u8], field: &[u8]| {
+        let input = [&[p1, 0, signed.len() as u8][..], signed].concat();
+        let token = mac::cmac(&Aes::new(&TOKEN_KEY).unwrap(), &[&input]);
+        apdu([0x80, ins, p1, 0], &[signed, field, &token].concat())
+    };
+    let lv = |value: &[u8]| [&[value.len() as u8][..], value].concat();
+    let applet =
+        [lv(&ELF), lv(APPLET.module.as_bytes()), lv(APPLET.module.as_bytes()), lv(&[0]), lv(&hex("C900"))]
+            .concat();
+    let name = |aid: &[u8]| [&[0x4F, aid.len() as u8][..], aid].concat();
+    let service = Fields {
+        load_file: crs::LOAD_FILE.as_bytes(),
+        module: crs::AID.as_bytes(),
+        instance: crs::AID.as_bytes(),
+        privileges: &[0, 0, 0x20],
+        parameters: &hex("C900EF05A003810101"),
+        token: &[],
+    };
+    let only = |p1, aid: &[u8], parameters: &str| {
+        let parameters = hex(parameters);
+        install(p1, 0, &Fields { instance: aid, parameters: &parameters, ..Fields::default() })
+    };
+    let modulus = [&hex("001180")[..], &[0xC1; 128]].concat();
+    vec![
+        put_keys(0, 0x70, 1, &[&TOKEN_KEY[..]], &TEST_KEY),
+        put_keys(0, 0x71, 1, &[&TOKEN_KEY[..]], &TEST_KEY),
+        token(0xE6, 0x02, &[lv(&ELF), lv(&[]), lv(&[]), lv(&[])].concat(), &[16]),
+        token(0xE6, 0x0C, &applet, &[16]),
+        token(
+            0xE6,
+            0x10,
+            &[lv(&BANK), lv(&[]), lv(APPLET.module.as_bytes()), lv(&[]), lv(&[])].concat(),
+            &[16],
+        ),
+        token(0xE4, 0x00, &name(&ELF), &hex("9E10")),
+        install(
+            0x0C,
+            0,
+            &Fields {
+                load_file: &ELF,
+                module: APPLET.module.as_bytes(),
+                instance: APPLET.module.as_bytes(),
+                privileges: &[0x04],
+                parameters: &hex("C900"),
+                token: &[],
+            },
+        ),
+        install(
+            0x0E,
+            3,
+            &Fields {
+                load_file: &ELF,
+                module: APPLET.module.as_bytes(),
+                instance: APPLET.module.as_bytes(),
+                privileges: &[0],
+                parameters: &hex("C900EF03CF0181"),
+                token: &[],
+            },
+        ),
+        install_toy(&[0xF0, 1, 2, 3, 4, 1, 3], &hex("C900EF06CF0140CF01C1")),
+        only(0x08, &TOY_AID, "EF03CF0180"),
+        update(&TOY_AID, &[], "EF03CF01C0"),
+        update(&TOY_AID, &[0, 0x0A, 0x30], "EF02CF00"),
+        update(&TOY_AID, &[0x14, 0x02, 0x20], "EF11A003810101A10AA5084F06F0BA00000001"),
+        update(&BANK, &[], "EF03D90107"),
+        install(0x0C, 0, &service),
+        update(crs::AID.as_bytes(), &[0, 0, 0x20], ""),
+        apdu([0x80, 0xE4, 0, 0], &name(crs::AID.as_bytes())),
+        apdu([0x80, 0xE2, 0x90, 0], &hex("660D730B650406022A036603060101")),
+        apdu([0x80, 0xE2, 0x08, 0], &hex("00B90EB90C8001A1810180820101830173001003010001")),
+        apdu([0x80, 0xE2, 0x88, 1], &modulus),
+        apdu(
+            [0x80, 0xE2, 0x88, 0],
+            &[&hex("00B90EB90C8001B08101418201018301750036")[..], &[0x41, 0x04], &[0x77; 64]].concat(),
+        ),
+        apdu([0x80, 0xF0, 0x01, 0x01], &name(&TOY_AID)),
+        apdu([0x80, 0xF0, 0x01, 0x00], &[name(&TOY_AID), name(&BANK)].concat()),
+        apdu([0x80, 0xF0, 0x02, 0x01], &name(&TOY_AID)),
+        apdu([0x80, 0xF0, 0x02, 0x82], &[]),
+        hex("80F0040003800140"),
+        hex("80F0048003800140"),
+        hex("80F24000024F0000"),
+        hex("80F24001024F0000"),
+        hex("80CA00A500"),
     ]
 }
 
@@ -218,18 +322,30 @@ impl Attack<'_, '_> {
                 domains.iter().find(|(instance, _)| *instance == domain).expect("a domain that is there");
             assert_eq!(owner.1, domain, "a domain belongs to itself");
         }
-        let (mut at, mut defaults) = (None, 0);
+        let (mut at, mut sole, mut implicit) = (None, [0; 3], Vec::new());
         while let Some(object) = memory.next_object(at).unwrap() {
             if object.instance == InstanceId::ISSUER && object.id & 0xFF00 == 0x0100 {
                 let mut raw = [0; 100];
                 let record = memory.read(object, 0, &mut raw).unwrap();
                 let privileges = Privileges::parse(&record[7..10]).unwrap();
                 assert!(privileges.is_consistent());
-                defaults += u8::from(privileges.contains(Privileges::DEFAULT_SELECTED));
+                let single = [
+                    Privileges::DEFAULT_SELECTED,
+                    Privileges::FINAL_APPLICATION,
+                    Privileges::CONTACTLESS_ACTIVATION,
+                ];
+                for (count, privilege) in sole.iter_mut().zip(single) {
+                    *count += u8::from(privileges.contains(privilege));
+                }
+                // Four names with their lengths, then the implicit selection parameters.
+                let tail = (0..4).fold(&record[13..], |rest, _| &rest[1 + usize::from(rest[0])..]);
+                let own = ImplicitSelections::parse(&tail[1..]).unwrap();
+                assert!(implicit.iter().all(|other| !own.overlap(other)), "a place given twice");
+                implicit.push(own);
             }
             at = Some(object);
         }
-        assert!(defaults <= 1, "two applications are selected by default");
+        assert!(sole.iter().all(|&count| count <= 1), "what only one may have: {sole:?}");
         (memory.cut, memory.commits) = (cut, commits);
     }
 }
@@ -240,8 +356,16 @@ fn prepared() -> MapMemory {
 }
 
 fn prepare() -> MapMemory {
-    with_domains(new_memory(&Factory::TEST), |card| {
-        let commands = [install_domain(&BANK, [0x98, 0x5C, 0x00], &[]), install_toy(&TOY_AID, &hex("C900"))];
+    over(new_memory(&Factory::TEST), |card| {
+        let more = more_commands();
+        let service = more.iter().find(|command| {
+            command[1] == 0xE6 && command[2] == 0x0C && command.windows(9).any(|w| w == crs::AID.as_bytes())
+        });
+        let commands = [
+            install_domain(&BANK, [0x98, 0x5C, 0x00], &[]),
+            install_toy(&TOY_AID, &hex("C900")),
+            service.unwrap().clone(),
+        ];
         let mut session = try_open(card, 0, &test_keys(), Level::CMac).unwrap();
         for command in commands {
             assert_eq!(crate::support::run(card, &mut session, &command).1, 0x9000);
@@ -260,10 +384,10 @@ pub(crate) fn run(input: &[u8]) {
     let commands = COMMANDS.get_or_init(commands);
     let mut tape = Tape(input);
     let mut keys: HashSet<[u8; WINDOW]> = HashSet::new();
-    for key in [&TEST_KEY, &BANK_KEY] {
+    for key in [&TEST_KEY, &BANK_KEY, &TOKEN_KEY] {
         keys.extend(key.windows(WINDOW).map(|window| <[u8; WINDOW]>::try_from(window).unwrap()));
     }
-    with_domains(prepared(), |card| {
+    over(prepared(), |card| {
         let mut attack = Attack { card, session: None, takes_plain: false, keys };
         for _ in 0..64 {
             if tape.0.is_empty() {
@@ -278,8 +402,15 @@ pub(crate) fn run(input: &[u8]) {
                     }
                 }
                 1 => {
-                    let names: [&[u8]; 6] =
-                        [&ISSUER, &BANK, &TRANSIT, &TOY_AID, APPLET.module.as_bytes(), &[]];
+                    let names: [&[u8]; 7] = [
+                        &ISSUER,
+                        &BANK,
+                        &TRANSIT,
+                        &TOY_AID,
+                        APPLET.module.as_bytes(),
+                        &[],
+                        crs::AID.as_bytes(),
+                    ];
                     attack.session = None;
                     attack.send(&select(names[usize::from(tape.byte()) % names.len()]));
                 }

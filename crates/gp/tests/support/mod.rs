@@ -17,7 +17,9 @@ use huiwan_card::{
     Action, Batch, Context, Element, Environment, InstanceId, Interface, Memory, MemoryError, Module,
     ModuleId, ObjectId, ResponseWriter, Write,
 };
-use huiwan_gp::card::{CardManager, CardProfile, Factory, ModuleEntry, Registry, RsaKeys, SLOT_LEN, format};
+use huiwan_gp::card::{
+    CardManager, CardProfile, Crs, Factory, ModuleEntry, PublicKeys, Registry, RsaKeys, SLOT_LEN, format,
+};
 use huiwan_gp::host::secure_channel::{AwaitCard, Open};
 use huiwan_gp::initialize_update::Answer;
 use huiwan_gp::scp03::{Level, StaticKeys};
@@ -222,6 +224,28 @@ pub fn with_domains<M: Memory, T>(memory: M, f: impl FnOnce(&mut Card<'_, M>) ->
     let modules: [&dyn Module; 2] = [&manager, &Toy];
     let mut card =
         Card { element: Element::new(&modules, Registry::new(&profile), memory), random: Seeded::new(1) };
+    card.power_on();
+    let result = f(&mut card);
+    (card.element.into_memory(), result)
+}
+
+/// As [`with_domains`] with what else a test chooses: public keys, and modules behind the registry service (number 2), in their order.
+pub fn with_modules<M: Memory, T>(
+    profile: &CardProfile,
+    public_keys: &dyn PublicKeys,
+    extra: &[(&dyn Module, ModuleEntry)],
+    memory: M,
+    f: impl FnOnce(&mut Card<'_, M>) -> T,
+) -> (M, T) {
+    let mut entries =
+        vec![TOY, APPLET, ModuleEntry::security_domain(ModuleId(0)), ModuleEntry::crs(ModuleId(2))];
+    entries.extend(extra.iter().map(|(_, entry)| *entry));
+    let manager = CardManager::new(profile, &entries).with_content_management(Some(public_keys));
+    let service = Crs::new(profile);
+    let mut modules: Vec<&dyn Module> = vec![&manager, &Toy, &service];
+    modules.extend(extra.iter().map(|(module, _)| *module));
+    let mut card =
+        Card { element: Element::new(&modules, Registry::new(profile), memory), random: Seeded::new(1) };
     card.power_on();
     let result = f(&mut card);
     (card.element.into_memory(), result)

@@ -10,7 +10,7 @@ use huiwan_card::{Batch, Context, InstanceId, Memory};
 
 use super::notify::{self, event_of};
 use crate::card::Conflicts;
-use crate::card::contactless::{self, CHANGE_MAX, Contactless, INTERACTION_MAX};
+use crate::card::contactless::{self, COUNTER_MAX, Contactless, INTERACTION_MAX};
 use crate::card::registry::{self, Deletion, RECORD_MAX, Record};
 use crate::life_cycle::ContactlessState;
 use crate::privileges::Privileges;
@@ -139,7 +139,7 @@ impl Plan {
 
     /// Makes the states durable, all in one commit, then tells whom it concerns.
     pub(super) fn carry_out(&self, cx: &mut Context<'_>) -> Result<(), Sw> {
-        let mut buffer = [0; CHANGES * (RECORD_MAX + 6) + CHANGE_MAX];
+        let mut buffer = [0; CHANGES * (RECORD_MAX + 6) + COUNTER_MAX];
         let mut batch = Batch::new(&mut buffer);
         let mut changes = 0_u16;
         for (instance, state) in &self.states {

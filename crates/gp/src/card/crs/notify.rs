@@ -7,12 +7,18 @@
 
 use huiwan_apdu::Sw;
 use huiwan_card::{Context, InstanceId, Memory, NOTICES, Notice};
+use huiwan_tlv::{Rules, Tag, find};
 
 use crate::card::contactless::{self, INTERACTION_MAX};
 use crate::card::registry::{self, Deletion, Record};
 use crate::crs::Event;
 use crate::install::{Aids, Interaction};
 use crate::life_cycle::{ApplicationState, ContactlessState};
+
+/// In a display control template: the address. (from memory)
+const TAG_5F50_URI: Tag = Tag::new(0x5F50);
+/// In a display control template: the application image template. (from memory; [ISO 7816-4])
+const TAG_6D_LOGO: Tag = Tag::new(0x6D);
 
 /// The event of a contactless state.
 pub(crate) const fn event_of(state: ContactlessState) -> Event {
@@ -74,11 +80,11 @@ pub(crate) fn selectable(cx: &mut Context<'_>, record: &Record) -> Result<(), Sw
     moved(cx, record, ContactlessState::Deactivated)
 }
 
-/// After a registry update.
+/// After a registry update, which brought the new parameters in the place of old ones.
 pub(crate) fn updated(
     cx: &mut Context<'_>,
     record: &Record,
-    new: &Interaction<'_>,
+    (old, new): (&Interaction<'_>, &Interaction<'_>),
     before: ContactlessState,
 ) -> Result<(), Sw> {
     if new.family.is_some() {
@@ -87,7 +93,36 @@ pub(crate) fn updated(
     if new.discretionary.is_some() {
         tell(cx, record, Event::DiscretionaryData)?;
     }
+    if let Some(display) = new.display_control {
+        for (tag, event) in [(TAG_5F50_URI, Event::Uri), (TAG_6D_LOGO, Event::Logo)] {
+            if part(display, tag) != part(old.display_control.unwrap_or_default(), tag) {
+                tell(cx, record, event)?;
+            }
+        }
+    }
+    if let Some(head) = new.head {
+        group_changed(cx, record, old.head.unwrap_or_default(), head)?;
+    }
     moved(cx, record, before)
+}
+
+/// Listeners hear that it left its group or joined one, and so do the heads.
+fn group_changed(cx: &mut Context<'_>, record: &Record, old: Aids<'_>, new: Aids<'_>) -> Result<(), Sw> {
+    for (heads, others, event) in [(old, new, Event::GroupMemberRemoved), (new, old, Event::GroupMemberAdded)]
+    {
+        for head in heads.iter().filter(|head| !others.contains(head)) {
+            tell(cx, record, event)?;
+            if let Some(head) = registry::by_aid(cx.memory, head)? {
+                cx.notify(head.instance, event.byte(), record.aid);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An object of a display control template; of one that cannot be read, none.
+fn part(template: &[u8], tag: Tag) -> Option<&[u8]> {
+    find(template, Rules::EMV, tag).ok().flatten().map(|object| object.value())
 }
 
 /// After locking and unlocking.

@@ -5,7 +5,7 @@ use huiwan_card::{Batch, Context, InstanceId, Interface, ResponseWriter};
 
 use super::Crs;
 use super::availability::{Plan, Refusal};
-use crate::card::contactless::{CHANGE_MAX, Contactless, ORDER_MAX, Order};
+use crate::card::contactless::{COUNTER_MAX, Contactless, ORDER_MAX, Order};
 use crate::card::registry::{self, Deletion};
 use crate::crs::SW_PARTLY_DONE;
 use crate::crs::set_status::{
@@ -114,7 +114,7 @@ fn priority(
         Place::VolatileReset => order.reset_volatile(),
     }
     if order != before {
-        let mut buffer = [0; ORDER_MAX + CHANGE_MAX];
+        let mut buffer = [0; ORDER_MAX + COUNTER_MAX];
         let mut batch = Batch::new(&mut buffer);
         order.put(&mut batch);
         Contactless::read(cx.memory)?.changed(1).put(&mut batch);
@@ -146,7 +146,7 @@ fn ordered(cx: &mut Context<'_>, order: &Order) -> Result<heapless::Vec<Instance
 fn antenna(cx: &mut Context<'_>, on: bool) -> Result<Sw, Sw> {
     let contactless = Contactless::read(cx.memory)?;
     if contactless.antenna != on {
-        let mut buffer = [0; CHANGE_MAX];
+        let mut buffer = [0; COUNTER_MAX];
         let mut batch = Batch::new(&mut buffer);
         Contactless { antenna: on, ..contactless.changed(1) }.put(&mut batch);
         cx.commit(&batch)?;
