@@ -5,8 +5,8 @@
 //! card manager alone; the others are installed from it over the air.
 //!
 //! ```
-//! use huiwan::element::{Modules, SecureElement};
-//! use huiwan_gp::card::{CardProfile, Factory, Registry, format};
+//! use huiwan::element::{CARD, Modules, SecureElement};
+//! use huiwan_gp::card::{Factory, Registry, format};
 //!
 //! # use huiwan_card::{Environment, Interface, Journal, RamFlash};
 //! # let mut random = huiwan_testkit::rng::Seeded::new(1);
@@ -14,7 +14,7 @@
 //! format(&mut memory, &Factory::TEST)?;
 //! let modules = Modules::default();
 //! let list = modules.list();
-//! let mut element = SecureElement::new(&list, Registry::new(&CardProfile::DEFAULT), memory);
+//! let mut element = SecureElement::new(&list, Registry::new(&CARD), memory);
 //! let mut environment = Environment { random: &mut random, now: None };
 //! element.power_on(Interface::Contactless, &mut environment);
 //! let answer = element.exchange(&[0x00, 0xA4, 0x04, 0x00, 0x00], &mut environment);
@@ -27,7 +27,9 @@ use huiwan_card::{Element, Module, ModuleId};
 use huiwan_crypto::International;
 use huiwan_emv::card::ppse::Ppse;
 use huiwan_emv::card::qpboc::{self, Qpboc};
-use huiwan_gp::card::{CardManager, CardProfile, Crs, ModuleEntry, Registry, RsaKeys};
+use huiwan_gp::card::{
+    CardManager, CardProfile, Conflicts, Crs, EcKeys, ModuleEntry, PublicKeys, Registry, RsaKeys,
+};
 use huiwan_purse::card::Purse;
 use huiwan_purse::profile::Profile;
 
@@ -72,6 +74,13 @@ pub const MODULE_ENTRIES: [ModuleEntry; 5] = [
     ModuleEntry::crs(ModuleId(4)),
 ];
 
+/// The card profile recommended for a wristband: choosing another default card takes the place of the former one in one step, so that a
+/// tap in between never meets two of them or none. [AmdC 3.7]
+pub const CARD: CardProfile = CardProfile::DEFAULT.with_conflicts(Conflicts::Replace);
+
+/// Public keys that content management checks signatures with: RSA, and ECDSA on P-256.
+const PUBLIC_KEYS: &dyn PublicKeys = &(RsaKeys, EcKeys::P256);
+
 /// The code of a wristband.
 #[derive(Debug)]
 pub struct Modules<'a> {
@@ -98,7 +107,7 @@ impl<'a> Modules<'a> {
     /// The same with LOAD, delegated management and load file signatures. An image that does not call this does not hold them.
     #[must_use]
     pub const fn with_content_management(mut self) -> Self {
-        self.manager = self.manager.with_content_management(Some(&RsaKeys));
+        self.manager = self.manager.with_content_management(Some(PUBLIC_KEYS));
         self
     }
 
@@ -110,9 +119,8 @@ impl<'a> Modules<'a> {
 }
 
 impl Default for Modules<'static> {
-    /// The card manager, quickPass and JT/T 978 as their crates' defaults have them.
+    /// The card manager by [`CARD`], quickPass and JT/T 978 as their crates' defaults have them.
     fn default() -> Self {
-        const CARD: &CardProfile = &CardProfile::DEFAULT;
-        Self::new(CARD, qpboc::Profile::default(), Profile::JTT_978)
+        Self::new(&CARD, qpboc::Profile::default(), Profile::JTT_978)
     }
 }

@@ -10,17 +10,17 @@
 //! A tap at a payment terminal, in words:
 //!
 //! ```
-//! use huiwan::element::{Modules, SecureElement};
+//! use huiwan::element::{CARD, Modules, SecureElement};
 //! use huiwan::{sample, trace::Annotator};
 //! use huiwan_card::{Environment, Interface, Journal, RamFlash};
-//! use huiwan_gp::card::{CardProfile, Factory, Registry, format};
+//! use huiwan_gp::card::{Factory, Registry, format};
 //!
 //! // A blank element, as the factory leaves it, and a bank and a transit card issued onto it.
 //! let mut memory = Journal::<_, 256>::format(RamFlash::<65_536>::new())?;
 //! format(&mut memory, &Factory::TEST)?;
 //! let modules = Modules::default();
 //! let list = modules.list();
-//! let mut band = SecureElement::new(&list, Registry::new(&CardProfile::DEFAULT), memory);
+//! let mut band = SecureElement::new(&list, Registry::new(&CARD), memory);
 //! # let mut random = huiwan_testkit::rng::Seeded::new(1);
 //! let mut environment = Environment { random: &mut random, now: None };
 //! sample::issue(&mut band, &mut environment)?;

@@ -5,10 +5,10 @@
 //! through an SCP03 channel with full protection.
 //!
 //! ```
-//! use huiwan::element::{Modules, SecureElement};
+//! use huiwan::element::{CARD, Modules, SecureElement};
 //! use huiwan::sample;
 //! use huiwan_card::{Environment, Interface, Journal, RamFlash};
-//! use huiwan_gp::card::{CardProfile, Factory, Registry, format};
+//! use huiwan_gp::card::{Factory, Registry, format};
 //!
 //! let mut random = huiwan_testkit::rng::Seeded::new(1);
 //! let mut environment = Environment { random: &mut random, now: None };
@@ -16,7 +16,7 @@
 //! format(&mut memory, &Factory::TEST)?;
 //! let modules = Modules::default();
 //! let list = modules.list();
-//! let mut band = SecureElement::new(&list, Registry::new(&CardProfile::DEFAULT), memory);
+//! let mut band = SecureElement::new(&list, Registry::new(&CARD), memory);
 //! sample::issue(&mut band, &mut environment)?;
 //!
 //! band.power_on(Interface::Contactless, &mut environment);

@@ -8,7 +8,7 @@ use huiwan_apdu::Aid;
 use huiwan_card::{Cut, Environment, Interface, Journal, Module, RamFlash};
 use huiwan_emv::card::ppse;
 use huiwan_emv::card::qpboc;
-use huiwan_gp::card::{CardProfile, Conflicts, Factory, Registry, TEST_KEY, format};
+use huiwan_gp::card::{CardProfile, Factory, Registry, TEST_KEY, format};
 use huiwan_gp::crs::set_status::Place;
 use huiwan_gp::crs::{self, Change};
 use huiwan_gp::host::crs::{Input, Step, Wallet, Wish};
@@ -25,7 +25,7 @@ type Flash = RamFlash<65_536>;
 type Band<'m> = SecureElement<'m, Journal<Flash, 256>>;
 
 /// The band replaces by itself.
-static PROFILE: CardProfile = CardProfile::DEFAULT.with_conflicts(Conflicts::Replace);
+static PROFILE: CardProfile = huiwan::element::CARD;
 
 const DEBIT: Aid = Aid::from_array([0xA0, 0x00, 0x00, 0x03, 0x33, 0x01, 0x01, 0x01]);
 const CREDIT: Aid = Aid::from_array([0xA0, 0x00, 0x00, 0x03, 0x33, 0x01, 0x01, 0x02]);
