@@ -3,7 +3,7 @@
 //! # Where is what
 //! - [`Des`], [`Tdes`], [`Aes`], [`Sm4`]: keys, expanded once, and what every one of them does: [`BlockKey`]
 //!   (ECB, CBC, key check value)
-//! - [`padding`]: ISO/IEC 9797-1 padding methods 1 and 2
+//! - [`padding`]: ISO/IEC 9797-1 padding methods 1 and 2; [`pin_block`]: PIN blocks of ISO 9564-1 format 2
 //! - [`mac`]: ISO/IEC 9797-1 algorithms 1 and 3, CMAC, one-shot over several slices and streaming; the fused
 //!   [`mac::encrypt_then_cmac`] of SCP03
 //! - [`kdf`]: the counter mode of NIST SP 800-108, in GlobalPlatform's layout and in general; that of ANSI X9.63
@@ -43,6 +43,7 @@ pub mod hash;
 pub mod kdf;
 pub mod mac;
 pub mod padding;
+pub mod pin_block;
 mod random;
 pub mod rsa;
 mod secret;
