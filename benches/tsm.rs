@@ -18,10 +18,9 @@ use huiwan_gp::card::{CardProfile, Factory, Registry, TEST_KEY, format};
 use huiwan_gp::host::player::{self, End, Player};
 use huiwan_gp::host::script::{self, Plan as ScriptPlan, Protocol, Script, ScriptCard};
 use huiwan_gp::host::tsm_job::{Goal, Input, JobState, OUT_LEN, Plan, Step, Visit, Worker};
-use huiwan_gp::host::{Grouping, KeyRef, KeyStore, Personalise, SoftKeyStore};
+use huiwan_gp::host::{Coding, Grouping, KeyRef, KeyStore, Personalise, SoftKeyStore};
 use huiwan_gp::scp03::challenge::Counter;
 use huiwan_gp::secure_channel::Level;
-use huiwan_gp::store_data::DgiPadding;
 use huiwan_purse::personalisation::{Personalisation, PurseData};
 use huiwan_purse::transit::bus::Bus;
 use huiwan_purse::transit::public_info::{self, PublicInfo};
@@ -58,7 +57,7 @@ fn data() -> Vec<u8> {
 }
 
 fn issued<'j>(script: &'j [Grouping<'j>]) -> Goal<'j> {
-    let personalise = Personalise { application: Some(TRANSIT_AID), script, padding: DgiPadding::Always };
+    let personalise = Personalise::new(Some(TRANSIT_AID), script, Coding::GP);
     Goal::Issued { install: transit_card(TRANSIT_AID), personalise }
 }
 
@@ -183,8 +182,7 @@ fn jobs(c: &mut Criterion) {
     let data = data();
     let script = groupings::<12>(&data).unwrap();
     let environment = payment_environment();
-    let nothing =
-        Personalise { application: Some(environment.instance), script: &[], padding: DgiPadding::Always };
+    let nothing = Personalise::new(Some(environment.instance), &[], Coding::GP);
     let goals = [
         Goal::Keys { key: NEW, version: 0x31, retire: Some(0x30) },
         Goal::Issued { install: environment, personalise: nothing },

@@ -10,9 +10,8 @@ use huiwan::sample::{BANK_AID, TRANSIT_AID};
 use huiwan::tsm::{bank_card, groupings, payment_environment, transit_card};
 use huiwan_card::{Interface, Module};
 use huiwan_gp::host::tsm_job::{Goal, Input, JobState, OUT_LEN, Plan, Step, Visit, Worker};
-use huiwan_gp::host::{Grouping, Install, KeyRef, KeyStore, Personalise, SoftKeyStore};
+use huiwan_gp::host::{Coding, Grouping, Install, KeyRef, KeyStore, Personalise, SoftKeyStore};
 use huiwan_gp::secure_channel::Level;
-use huiwan_gp::store_data::DgiPadding;
 use huiwan_testkit::rng::Seeded;
 
 use crate::arguments::Arguments;
@@ -150,7 +149,7 @@ fn cut(scripts: &Scripts) -> Cut<'_> {
 
 fn goals<'j>(bank: &'j [Grouping<'j>], transit: &'j [Grouping<'j>]) -> [Goal<'j>; 4] {
     let issued = |install: Install<'j>, script| Goal::Issued {
-        personalise: Personalise { application: Some(install.instance), script, padding: DgiPadding::Always },
+        personalise: Personalise::new(Some(install.instance), script, Coding::GP),
         install,
     };
     [

@@ -3,10 +3,9 @@
 use huiwan::tsm::{self, Input, OUT_LEN, Session, Step, Visit};
 use huiwan_apdu::Aid;
 use huiwan_gp::host::{
-    Job, KeyAnswer, KeyRef, KeyRequest, KeyStore, OpenChannel, Personalise, PutKeys, SoftKeyStore,
+    Coding, Job, KeyAnswer, KeyRef, KeyRequest, KeyStore, OpenChannel, Personalise, PutKeys, SoftKeyStore,
 };
 use huiwan_gp::scp03::Level;
-use huiwan_gp::store_data::DgiPadding;
 use huiwan_testkit::rng::Seeded;
 
 use crate::narrator::Wire;
@@ -70,9 +69,7 @@ impl Tsm {
     ) -> bool {
         let groupings = |script| tsm::groupings::<48>(script).expect("a script of at most 48 groupings");
         let (bank_script, transit_script) = (groupings(bank_card.1), groupings(transit_card.1));
-        let personalise = |aid, script| {
-            Job::Personalise(Personalise { application: Some(aid), script, padding: DgiPadding::Always })
-        };
+        let personalise = |aid, script| Job::Personalise(Personalise::new(Some(aid), script, Coding::GP));
         let plan = [
             Job::Open(self.open(owner, &mut world.random)),
             Job::Install(tsm::payment_environment()),

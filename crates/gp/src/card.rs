@@ -75,7 +75,7 @@ pub struct CardProfile {
     pub scp03: scp03::Options,
     /// The "i" parameter of SCP02 for key sets of DES keys; `None`: they open no channel.
     pub scp02: Option<scp02::Options>,
-    /// How encrypted data groupings are padded. (from a single source)
+    /// How encrypted data groupings are padded.
     pub dgi_padding: DgiPadding,
     /// Contactless state of an application whose installation says nothing about it. (from a single source)
     pub contactless: ContactlessState,
@@ -108,7 +108,7 @@ impl CardProfile {
         manager: ModuleId(0),
         scp03: scp03::Options::I70,
         scp02: None,
-        dgi_padding: DgiPadding::Always,
+        dgi_padding: DgiPadding::Cps,
         contactless: ContactlessState::Activated,
         secured_needs_c_mac: true,
         instances: 16,

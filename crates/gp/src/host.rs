@@ -29,7 +29,7 @@ pub use install::Install;
 pub use key_store::{KeyAnswer, KeyError, KeyHandle, KeyRef, KeyRequest, KeyStore, SessionId, SoftKeyStore};
 pub use manager::{Input, Job, Manager, Misuse, OpenChannel, Outcome, Step};
 pub use open::{HostIdentity, OpenImplicit, OpenScp11};
-pub use personalise::{Grouping, Personalise};
+pub use personalise::{Coding, Grouping, Packing, Personalise, SecurePremises, groupings};
 pub use player::Player;
 pub use put_keys::PutKeys;
 pub use set_status::{Irrevocable, Transition};

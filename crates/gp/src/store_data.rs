@@ -1,9 +1,12 @@
-//! STORE DATA: the bits of P1 and the padding of encrypted data groupings. [GPC 11.11, CPS 4.3.5]
+//! STORE DATA: the bits of P1, which groupings are secret, and how those are padded. [GPC 11.11, CPS 4.3.5, sheet 5.2]
+//!
+//! An application takes its groupings from P1 of either kind: 08 68 88 E8 as GlobalPlatform writes them, 00 60 80 E0 as CPS does.
+//! What a security domain keeps for itself comes in the first kind only, since without the bits its data are BER-TLV.
 
 /// Instruction byte.
 pub const INS: u8 = 0xE2;
-/// The most bytes of a data grouping's plain value.
-pub const DGI_MAX: usize = 512;
+/// Block numbers are 00 to FF and do not start again: the commands a sequence has at most.
+pub const BLOCKS_MAX: usize = 256;
 
 /// What the data field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,12 +82,52 @@ impl Control {
     }
 }
 
-/// How an encrypted value was padded to whole blocks. The texts leave it to the scheme, so it is a value. (from a single source)
+/// Whether CPS has a grouping encrypted: keys, PIN blocks and private keys, `80xx` to `85xx`. Check values (`90xx`, `94xx`) are not,
+/// though some PBOC scripts do it. [sheet 5.2]
+#[must_use]
+pub const fn is_secret(dgi: u16) -> bool {
+    matches!(dgi.to_be_bytes(), [0x80..=0x85, _])
+}
+
+/// Whether CPS has the value of an encrypted grouping padded in any case: numbers of a private key (RSA `81xx` `82xx` `83xx`, elliptic
+/// curves `81xx` `85xx`), whose length nobody could tell otherwise. [sheet 5.2]
+const fn is_number(dgi: u16) -> bool {
+    matches!(dgi.to_be_bytes(), [0x81 | 0x82 | 0x83 | 0x85, _])
+}
+
+/// How encrypted values are padded to whole blocks. The padding is 80 00….
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DgiPadding {
-    /// Always 80 00…, removed by the security domain: the application gets the exact value.
+    /// As CPS has it: parts of private keys always, and the security domain removes the padding; all others only when they are not
+    /// whole blocks, and the padding stays: nobody but the application can tell. [sheet 5.2]
     #[default]
+    Cps,
+    /// Always, removed by the security domain: the application gets the exact value. (from a single source)
     Always,
-    /// Only when the value is not whole blocks (CPS); nothing is removed, since nobody can tell, and the application knows its lengths.
+    /// Only when the value is not whole blocks; nothing is removed. (from a single source)
     WhenNeeded,
+}
+
+impl DgiPadding {
+    /// Whether the value of this grouping is padded even if it is whole blocks. Only such padding can be removed without knowing what
+    /// the value is.
+    #[must_use]
+    pub const fn always(self, dgi: u16) -> bool {
+        match self {
+            Self::Cps => is_number(dgi),
+            Self::Always => true,
+            Self::WhenNeeded => false,
+        }
+    }
+
+    /// Bytes of a value when it is padded to blocks of `block_len` bytes.
+    #[must_use]
+    pub fn padded_len(self, dgi: u16, len: usize, block_len: usize) -> usize {
+        let over = len.checked_rem(block_len).unwrap_or_default();
+        if over == 0 && len != 0 && !self.always(dgi) {
+            len
+        } else {
+            len.saturating_sub(over).saturating_add(block_len)
+        }
+    }
 }

@@ -322,20 +322,47 @@ fn long_grouping_arrives_whole() {
             assert_eq!(sw(card, session, &apdu([0x80, 0xE2, p1, n], block)), 0x9000, "block {n}");
         }
     });
-    // 513 bytes are one too many.
+    // What scratch will never hold beside the application's work space is refused when it is announced.
     session(|card, session| {
         assert_eq!(sw(card, session, &install_toy(&TOY_AID, &hex("C900"))), 0x9000);
         assert_eq!(sw(card, session, &for_personalization(&TOY_AID)), 0x9000);
-        let stream = [&hex("0200FF0211")[..], &[0; 50]].concat();
-        assert_eq!(sw(card, session, &apdu([0x80, 0xE2, 0x08, 0], &stream)), 0x6A80);
+        let stream = [&hex("0200FF0800")[..], &[0; 50]].concat();
+        assert_eq!(sw(card, session, &apdu([0x80, 0xE2, 0x08, 0], &stream)), 0x6A84);
+    });
+}
+
+#[test]
+fn block_numbers_do_not_start_again() {
+    session(|card, session| {
+        assert_eq!(sw(card, session, &install_toy(&TOY_AID, &hex("C900"))), 0x9000);
+        for last in [false, true] {
+            assert_eq!(sw(card, session, &for_personalization(&TOY_AID)), 0x9000);
+            for n in 0..=0xFE {
+                assert_eq!(sw(card, session, &apdu([0x80, 0xE2, 0x00, n], &[1, 1, 1, n])), 0x9000, "{n}");
+            }
+            // FF has to be the last; otherwise nothing of it is stored.
+            let (p1, expected) = if last { (0x80, 0x9000) } else { (0x00, 0x6A86) };
+            assert_eq!(sw(card, session, &apdu([0x80, 0xE2, p1, 0xFF], &[1, 1, 1, 0xFF])), expected);
+            assert_eq!(sw(card, session, &apdu([0x80, 0xE2, 0x80, 0x00], &[1, 1, 1, 0x77])), 0x6A88);
+            let stored = if last { 0xFF } else { 0xFE };
+            assert_eq!(read_toy(card, 0x0101), [stored, 0x90, 0x00]);
+            assert_eq!(card.sw(&select(&[])), 0x9000);
+            *session = open(card, 0, &test_keys(), Level::CMac);
+        }
     });
 }
 
 #[test]
 fn encrypted_groupings_are_opened_by_the_domain() {
-    for (padding, clear, stored) in [
-        (DgiPadding::Always, "241234FFFFFFFFFF8000000000000000", "241234FFFFFFFFFF"),
-        (DgiPadding::WhenNeeded, "241234FFFFFFFFFF8000000000000000", "241234FFFFFFFFFF8000000000000000"),
+    const PADDED: &str = "241234FFFFFFFFFF8000000000000000";
+    const EXACT: &str = "241234FFFFFFFFFF";
+    for (padding, id, clear, stored) in [
+        (DgiPadding::Always, 0x8010_u16, PADDED, EXACT),
+        (DgiPadding::WhenNeeded, 0x8010, PADDED, PADDED),
+        // CPS: what is no part of a private key may be whole blocks by itself.
+        (DgiPadding::Cps, 0x8010, PADDED, PADDED),
+        (DgiPadding::Cps, 0x8201, PADDED, EXACT),
+        (DgiPadding::Cps, 0x8501, PADDED, EXACT),
     ] {
         let profile = PROFILE.with_dgi_padding(padding);
         with_card(&profile, new_memory(&Factory::TEST), |card| {
@@ -344,17 +371,21 @@ fn encrypted_groupings_are_opened_by_the_domain() {
             assert_eq!(sw(card, &mut session, &for_personalization(&TOY_AID)), 0x9000);
             let mut value = hex(clear);
             Aes::new(&TEST_KEY).unwrap().encrypt_cbc(&[0; 16], &mut value).unwrap();
-            let grouping = [&hex("801010")[..], &value].concat();
-            assert_eq!(sw(card, &mut session, &apdu([0x80, 0xE2, 0xE8, 0], &grouping)), 0x9000);
-            assert_eq!(read_toy(card, 0x8010), hex(&format!("{stored}9000")));
+            // With GlobalPlatform's statement of the structure, and without as CPS has it.
+            let grouping = [&id.to_be_bytes()[..], &[0x10], &value].concat();
+            for p1 in [0xE8, 0xE0] {
+                assert_eq!(sw(card, &mut session, &for_personalization(&TOY_AID)), 0x9000);
+                assert_eq!(sw(card, &mut session, &apdu([0x80, 0xE2, p1, 0], &grouping)), 0x9000);
+            }
+            assert_eq!(read_toy(card, id), hex(&format!("{stored}9000")));
         });
     }
-    // What is no whole block, and under Always what has no padding, is refused.
+    // What is no whole block, and what should have padding and has none, is refused.
     for value in ["00112233445566778899AABBCCDDEE", "00112233445566778899AABBCCDDEEFF"] {
         session(|card, session| {
             assert_eq!(sw(card, session, &install_toy(&TOY_AID, &hex("C900"))), 0x9000);
             assert_eq!(sw(card, session, &for_personalization(&TOY_AID)), 0x9000);
-            let grouping = [&[0x80, 0x10, (value.len() / 2) as u8][..], &hex(value)].concat();
+            let grouping = [&[0x82, 0x01, (value.len() / 2) as u8][..], &hex(value)].concat();
             assert_eq!(sw(card, session, &apdu([0x80, 0xE2, 0xE0, 0], &grouping)), 0x6A80);
         });
     }

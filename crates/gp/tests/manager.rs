@@ -10,8 +10,8 @@ use huiwan_gp::delete::Target;
 use huiwan_gp::get_status::{self, Scope};
 use huiwan_gp::host::manager::OUT_LEN;
 use huiwan_gp::host::{
-    FaultKind, Grouping, Input, Install, Irrevocable, Job, KeyError, KeyRef, KeyStore, Manager, Misuse,
-    OpenChannel, Outcome, Personalise, PutKeys, SoftKeyStore, Stage, Step, Transition,
+    Coding, FaultKind, Grouping, Input, Install, Irrevocable, Job, KeyError, KeyRef, KeyStore, Manager,
+    Misuse, OpenChannel, Outcome, Personalise, PutKeys, SoftKeyStore, Stage, Step, Transition,
 };
 use huiwan_gp::install::Parameters;
 use huiwan_gp::key_information;
@@ -165,11 +165,8 @@ fn the_same_tasks_over_scp02_and_s16() {
                 Grouping { id: 0x8000, value: &long[..48], encrypt: true },
                 Grouping { id: 0x8202, value: &long, encrypt: true },
             ];
-            let personalise = Job::Personalise(Personalise {
-                application: Some(Aid::new(&TOY_AID).unwrap()),
-                script: &script,
-                padding: DgiPadding::Always,
-            });
+            let personalise =
+                Job::Personalise(Personalise::new(Some(Aid::new(&TOY_AID).unwrap()), &script, Coding::GP));
             assert_eq!(run_job(card, store, manager, personalise).stored.len(), 3);
             // New AES keys come in under the session's own protection, and prove themselves over SCP03.
             let put = PutKeys { key: NEW, version: 0x31, remove_old: true, host_challenge: [8; 16].into() };
@@ -214,11 +211,7 @@ fn whole_life_of_an_application() {
                 Grouping { id: 0x0103, value: &long[..254], encrypt: false },
                 Grouping { id: 0x0104, value: &long[..255], encrypt: false },
             ];
-            let personalise = Job::Personalise(Personalise {
-                application: Some(toy),
-                script: &script,
-                padding: DgiPadding::Always,
-            });
+            let personalise = Job::Personalise(Personalise::new(Some(toy), &script, Coding::GP));
             let report = run_job(card, store, manager, personalise);
             assert_eq!(report.stored.len(), script.len());
             assert_eq!(report.stored[3], (3, 0x8202));
@@ -240,7 +233,11 @@ fn whole_life_of_an_application() {
             assert_eq!(report.answers[0].1, 0x9000);
             // Every grouping arrived as it was in the script.
             for grouping in &script {
-                let read = toy_reads(card, grouping.id);
+                let mut read = toy_reads(card, grouping.id);
+                if grouping.id == 0x8010 {
+                    // Half a block of AES: the padding stays, the application knows its lengths.
+                    assert_eq!(read.splice(8..16, []).collect::<Vec<_>>(), [0x80, 0, 0, 0, 0, 0, 0, 0]);
+                }
                 let (data, sw) = read.split_last_chunk::<2>().unwrap();
                 // The toy answers 256 bytes at most.
                 assert_eq!(*data, grouping.value[..grouping.value.len().min(256)], "{:04X}", grouping.id);
@@ -351,11 +348,7 @@ fn faults_in_words() {
             encrypt,
         });
         let toy = Aid::new(&TOY_AID).unwrap();
-        let personalise = Job::Personalise(Personalise {
-            application: Some(toy),
-            script: &script,
-            padding: DgiPadding::Always,
-        });
+        let personalise = Job::Personalise(Personalise::new(Some(toy), &script, Coding::GP));
         let (outcome, report) = run_until(card, store, manager, personalise, None);
         assert_eq!(report.stored, [(0, 0x0101)]);
         let Outcome::Fault(fault_) = outcome else { panic!("{outcome:?}") };
@@ -427,11 +420,11 @@ fn any_card_brings_every_task_to_an_end() {
             open_job(TEST, 0, Level::All),
             Job::GetData(Tag::new(0x66)),
             Job::List { scope: Scope::Issuer, prefix: &[] },
-            Job::Personalise(Personalise {
-                application: None,
-                script: &script,
-                padding: DgiPadding::WhenNeeded,
-            }),
+            Job::Personalise(Personalise::new(
+                None,
+                &script,
+                Coding::GP.with_padding(DgiPadding::WhenNeeded),
+            )),
             Job::PutKeys(PutKeys { key: NEW, version: 1, remove_old: true, host_challenge: [0; 16].into() }),
         ];
         let (mut out, mut key_out) = ([0; OUT_LEN], [0; OUT_LEN]);

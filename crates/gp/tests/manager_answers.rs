@@ -8,6 +8,7 @@ use huiwan_apdu::Aid;
 use huiwan_gp::card::{CardProfile, Factory, TEST_KEY};
 use huiwan_gp::delete::Target;
 use huiwan_gp::get_status::Scope;
+use huiwan_gp::host::Coding;
 use huiwan_gp::host::manager::OUT_LEN;
 use huiwan_gp::host::{
     FaultKind, Grouping, Input, Install, Job, KeyError, KeyRef, KeyStore, Manager, OpenChannel, Outcome,
@@ -16,7 +17,6 @@ use huiwan_gp::host::{
 use huiwan_gp::install::Parameters;
 use huiwan_gp::privileges::Privileges;
 use huiwan_gp::secure_channel::Level;
-use huiwan_gp::store_data::DgiPadding;
 use huiwan_gp::{scp02, scp03};
 use huiwan_tlv::Tag;
 use support::*;
@@ -49,11 +49,7 @@ fn install() -> Job<'static> {
 }
 
 fn jobs() -> Vec<(&'static str, Vec<Job<'static>>)> {
-    let personalise = Job::Personalise(Personalise {
-        application: Some(APP),
-        script: &SCRIPT,
-        padding: DgiPadding::Always,
-    });
+    let personalise = Job::Personalise(Personalise::new(Some(APP), &SCRIPT, Coding::GP));
     vec![
         ("get data", vec![Job::GetData(Tag::new(0x66))]),
         ("list", vec![Job::List { scope: Scope::Issuer, prefix: &[] }]),

@@ -15,7 +15,8 @@ use huiwan_gp::host::script::{
 };
 use huiwan_gp::host::tsm_job::{self, Goal, JobState, Worker};
 use huiwan_gp::host::{
-    Grouping, Install, Job, KeyError, KeyRef, KeyStore, Personalise, PutKeys, SoftKeyStore, Transition,
+    Coding, Grouping, Install, Job, KeyError, KeyRef, KeyStore, Personalise, PutKeys, SoftKeyStore,
+    Transition,
 };
 use huiwan_gp::install::Parameters;
 use huiwan_gp::privileges::Privileges;
@@ -23,7 +24,6 @@ use huiwan_gp::scp02;
 use huiwan_gp::scp03::Options;
 use huiwan_gp::scp03::challenge::Counter;
 use huiwan_gp::secure_channel::Level;
-use huiwan_gp::store_data::DgiPadding;
 use support::*;
 
 const PROFILE: CardProfile = CardProfile::DEFAULT;
@@ -57,7 +57,7 @@ fn issued() -> Goal<'static> {
         parameters: Parameters { application: b"hello", ..Parameters::default() },
         make_selectable: true,
     };
-    let personalise = Personalise { application: Some(APP), script: &GROUPINGS, padding: DgiPadding::Always };
+    let personalise = Personalise::new(Some(APP), &GROUPINGS, Coding::GP);
     Goal::Issued { install, personalise }
 }
 

@@ -16,8 +16,8 @@ use huiwan_gp::host::script::{
 };
 use huiwan_gp::host::tsm_job::Goal;
 use huiwan_gp::host::{
-    FaultKind, Grouping, HostIdentity, Install, Job, KeyError, KeyRef, KeyStore, OpenImplicit, OpenScp11,
-    Outcome, Personalise, SoftKeyStore,
+    Coding, FaultKind, Grouping, HostIdentity, Install, Job, KeyError, KeyRef, KeyStore, OpenImplicit,
+    OpenScp11, Outcome, Personalise, SoftKeyStore,
 };
 use huiwan_gp::install::Parameters;
 use huiwan_gp::privileges::Privileges;
@@ -25,7 +25,6 @@ use huiwan_gp::scp02::{self, Sequence};
 use huiwan_gp::scp03::challenge::Counter;
 use huiwan_gp::scp03::{Level, Mode, Octets, Options};
 use huiwan_gp::scp11::Variant;
-use huiwan_gp::store_data::DgiPadding;
 use huiwan_tlv::Tag;
 use scp11_card::{
     AGREEMENT, AUTHORITY, CARD, CARD_ROOT, CARD_SUB, HOST, KEY_VERSION, SIGNATURE, Scp11Card, certificate,
@@ -105,7 +104,7 @@ fn issued() -> Goal<'static> {
         parameters: Parameters { application: b"hello", ..Parameters::default() },
         make_selectable: true,
     };
-    let personalise = Personalise { application: Some(APP), script: &GROUPINGS, padding: DgiPadding::Always };
+    let personalise = Personalise::new(Some(APP), &GROUPINGS, Coding::GP);
     Goal::Issued { install, personalise }
 }
 

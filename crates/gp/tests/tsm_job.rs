@@ -11,12 +11,12 @@ use huiwan_card::{Batch, Cut, InstanceId, Journal, Memory, ObjectId, RamFlash};
 use huiwan_gp::card::{CardProfile, Factory, TEST_KEY};
 use huiwan_gp::host::tsm_job::{Goal, Input, JobState, OUT_LEN, Plan, Step, Visit, Worker};
 use huiwan_gp::host::{
-    FaultKind, Grouping, Install, KeyAnswer, KeyError, KeyRef, KeyStore, Personalise, SoftKeyStore, Stage,
+    Coding, FaultKind, Grouping, Install, KeyAnswer, KeyError, KeyRef, KeyStore, Personalise, SoftKeyStore,
+    Stage,
 };
 use huiwan_gp::install::Parameters;
 use huiwan_gp::privileges::Privileges;
 use huiwan_gp::secure_channel::Level;
-use huiwan_gp::store_data::DgiPadding;
 use support::*;
 
 const PROFILE: CardProfile = CardProfile::DEFAULT;
@@ -54,7 +54,7 @@ fn install(aid: Aid) -> Install<'static> {
 }
 
 fn issued(aid: Aid) -> Goal<'static> {
-    let personalise = Personalise { application: Some(aid), script: &SCRIPT, padding: DgiPadding::Always };
+    let personalise = Personalise::new(Some(aid), &SCRIPT, Coding::GP);
     Goal::Issued { install: install(aid), personalise }
 }
 
@@ -417,7 +417,7 @@ fn a_refusal_stops_the_job_and_says_where() {
     // The toy refuses these parameters.
     let mut refused = install(APP);
     refused.parameters.application = &[0xFF];
-    let personalise = Personalise { application: Some(APP), script: &SCRIPT, padding: DgiPadding::Always };
+    let personalise = Personalise::new(Some(APP), &SCRIPT, Coding::GP);
     let goals = [Goal::Absent(OLD_APP), Goal::Issued { install: refused, personalise }];
     let mut saved = JobState::new(1);
     let (memory, ended, _) = visit(blank(), plan(&goals), &mut saved, None);

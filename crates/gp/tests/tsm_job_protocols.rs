@@ -11,14 +11,13 @@ use huiwan_gp::card::{CardProfile, Factory, TEST_KEY};
 use huiwan_gp::host::secure_channel::Open;
 use huiwan_gp::host::tsm_job::{Goal, Input, JobState, OUT_LEN, Plan, Step, Visit, Worker};
 use huiwan_gp::host::{
-    FaultKind, Grouping, Install, KeyError, KeyRef, KeyStore, Personalise, SoftKeyStore, Stage,
+    Coding, FaultKind, Grouping, Install, KeyError, KeyRef, KeyStore, Personalise, SoftKeyStore, Stage,
 };
 use huiwan_gp::install::Parameters;
 use huiwan_gp::privileges::Privileges;
 use huiwan_gp::scp02;
 use huiwan_gp::scp03::{Mode, Options};
 use huiwan_gp::secure_channel::Level;
-use huiwan_gp::store_data::DgiPadding;
 use support::*;
 
 const AES: KeyRef = KeyRef::direct(1);
@@ -50,7 +49,7 @@ fn issued(aid: Aid) -> Goal<'static> {
         parameters: Parameters { application: b"hello", ..Parameters::default() },
         make_selectable: true,
     };
-    let personalise = Personalise { application: Some(aid), script: &SCRIPT, padding: DgiPadding::Always };
+    let personalise = Personalise::new(Some(aid), &SCRIPT, Coding::GP);
     Goal::Issued { install, personalise }
 }
 

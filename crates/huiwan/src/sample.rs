@@ -44,9 +44,8 @@ use huiwan_emv::host::personalisation::{
 use huiwan_emv::host::{IssuerKeys, SoftIssuerKeys};
 use huiwan_emv::pan::Pan;
 use huiwan_gp::card::TEST_KEY;
-use huiwan_gp::host::{Grouping, Job, KeyError, KeyRef, OpenChannel, Personalise, SoftKeyStore};
+use huiwan_gp::host::{Coding, Grouping, Job, KeyError, KeyRef, OpenChannel, Personalise, SoftKeyStore};
 use huiwan_gp::scp03::Level;
-use huiwan_gp::store_data::DgiPadding;
 use huiwan_purse::host::personalise::card_key;
 use huiwan_purse::keys::{CardId, KeyKind};
 use huiwan_purse::personalisation::{KeyData, Personalisation, PurseData};
@@ -322,7 +321,7 @@ fn open<'j>(environment: &mut Environment<'_>) -> Result<Job<'j>, SampleError> {
 }
 
 const fn personalise<'j>(aid: Aid, script: &'j [Grouping<'j>]) -> Job<'j> {
-    Job::Personalise(Personalise { application: Some(aid), script, padding: DgiPadding::Always })
+    Job::Personalise(Personalise::new(Some(aid), script, Coding::GP))
 }
 
 /// Carries out a plan, with the test keys.

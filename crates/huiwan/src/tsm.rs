@@ -274,7 +274,7 @@ impl fmt::Display for ScriptError {
 impl core::error::Error for ScriptError {}
 
 /// Cuts a personalisation script (data groupings one after another) for [`Job::Personalise`]. Groupings `80xx` to
-/// `83xx` hold keys and are to be encrypted, as EMV CPS and the purse number them. [sheet 5.2]
+/// `85xx` hold secrets and are to be encrypted, as CPS and the purse number them. [sheet 5.2]
 ///
 /// # Errors
 /// [`ScriptError`] and the byte of the script.
@@ -282,10 +282,7 @@ pub fn groupings<const N: usize>(script: &[u8]) -> Result<Vec<Grouping<'_>, N>, 
     let mut groupings = Vec::new();
     for grouping in Dgis::new(script) {
         let grouping = grouping.map_err(|error| At::new(ScriptError::Grouping(error.kind()), error.at()))?;
-        let encrypt = matches!(grouping.id.to_be_bytes(), [0x80..=0x83, _]);
-        groupings
-            .push(Grouping { id: grouping.id, value: grouping.value, encrypt })
-            .map_err(|_| At::new(ScriptError::TooMany, grouping.at))?;
+        groupings.push(grouping.into()).map_err(|_| At::new(ScriptError::TooMany, grouping.at))?;
     }
     Ok(groupings)
 }

@@ -3,12 +3,13 @@
 //! A block holds several data groupings or a piece of one. Pieces are kept in memory as they came (still encrypted under the DEK if
 //! they are) until the grouping is complete; then it is decrypted and forwarded, one call of the application per grouping. After
 //! each call the block is looked at anew from where it stopped: nothing but that place is remembered.
+//!
+//! How long a grouping may be depends on scratch: it has to hold the grouping and the work space of the application.
 
 use huiwan_apdu::{Aid, Command, Sw};
-use huiwan_card::{Batch, Forward, InstanceId, ObjectId};
+use huiwan_card::{Batch, Forward, InstanceId, MIN_SCRATCH, ObjectId};
 use huiwan_crypto::padding;
 use huiwan_tlv::{Rules, Tag, parse};
-use zeroize::Zeroizing;
 
 use super::manager::{CardManager, Done, Exchange};
 use super::{certificates, objects, put_key, registry, store_keys};
@@ -17,10 +18,8 @@ use crate::get_data::{
 };
 use crate::get_status::TAG_4F_AID;
 use crate::recognition::{self, TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA};
-use crate::store_data::{Control, DGI_MAX, DgiPadding, Encryption, Structure};
+use crate::store_data::{Control, Encryption, Structure};
 
-/// Bytes of a grouping's value on the wire at most: one more block when it is encrypted.
-const VALUE_MAX: usize = DGI_MAX + 16;
 /// The grouping that wraps BER-TLV objects of the domain. [GPC 11.11.3]
 const DGI_BER_TLV: u16 = 0x0070;
 /// Bytes of an object of the domain at most.
@@ -33,7 +32,9 @@ impl CardManager<'_> {
         command: &Command<'_>,
     ) -> Result<Done, Sw> {
         let in_order = command.p2() == x.progress.block;
-        let Some(control) = Control::from_byte(command.p1()).filter(|_| in_order) else {
+        // Block numbers do not start again: FF is the last.
+        let ends = |control: &Control| control.last || command.p2() != 0xFF;
+        let Some(control) = Control::from_byte(command.p1()).filter(ends).filter(|_| in_order) else {
             x.progress.end_personalisation();
             return Err(Sw::WRONG_P1P2);
         };
@@ -103,8 +104,9 @@ impl CardManager<'_> {
             x.cx.scratch = core::mem::take(&mut place);
             let total = gathered?;
             let at = usize::from(x.progress.at);
+            let most = x.cx.scratch.len().saturating_sub(MIN_SCRATCH);
             let stream = x.cx.scratch.get(at..total).ok_or(Sw::UNKNOWN)?;
-            let Some((id, header, len)) = complete(stream)? else {
+            let Some((id, header, len)) = complete(stream, most)? else {
                 return match (stream.len(), control.last) {
                     (0, _) => x.keep(&[], true).map(|()| None),
                     (_, true) => Err(Sw::WRONG_DATA),
@@ -124,20 +126,20 @@ impl CardManager<'_> {
             // The keys of a domain come encrypted under this session's key, which only this domain has.
             let key = store_keys::is_secret(id) && (to.0 == 0 || is_domain(x, to)?);
             let encrypted = control.encryption == Encryption::All && !key;
-            let len = if encrypted { self.decrypt(x, len)? } else { len };
-            if len > DGI_MAX {
-                return Err(Sw::WRONG_DATA);
-            }
+            let len = if encrypted { self.decrypt(x, id, len)? } else { len };
             if key {
                 self.decrypt_key(x, len)?;
             }
             if to.0 != 0 {
                 return Ok(Some(Forward::Personalise { to, dgi: id, len }));
             }
-            let mut value = Zeroizing::new([0; DGI_MAX]);
-            let value = value.get_mut(..len).ok_or(Sw::WRONG_DATA)?;
-            value.copy_from_slice(x.cx.scratch.get(..len).ok_or(Sw::UNKNOWN)?);
-            self.take(x, id, value)?;
+            let scratch = core::mem::take(&mut x.cx.scratch);
+            let taken = match scratch.get(..len) {
+                Some(value) => self.take(x, id, value),
+                None => Err(Sw::UNKNOWN),
+            };
+            x.cx.scratch = scratch;
+            taken?;
         }
     }
 
@@ -158,12 +160,13 @@ impl CardManager<'_> {
 
     /// Decrypts a key at the beginning of scratch, whole blocks and no padding.
     fn decrypt_key(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, len: usize) -> Result<(), Sw> {
-        let mut key = Zeroizing::new([0; DGI_MAX]);
-        let key = key.get_mut(..len).ok_or(Sw::WRONG_DATA)?;
-        key.copy_from_slice(x.cx.scratch.get(..len).ok_or(Sw::UNKNOWN)?);
-        x.decrypt_sensitive(key)?;
-        x.cx.scratch.get_mut(..len).ok_or(Sw::UNKNOWN)?.copy_from_slice(key);
-        Ok(())
+        let scratch = core::mem::take(&mut x.cx.scratch);
+        let decrypted = match scratch.get_mut(..len) {
+            Some(key) => x.decrypt_sensitive(key),
+            None => Err(Sw::UNKNOWN),
+        };
+        x.cx.scratch = scratch;
+        decrypted
     }
 
     /// Objects of the domain itself: all of one command, or none.
@@ -228,22 +231,23 @@ impl CardManager<'_> {
         Ok(())
     }
 
-    /// Decrypts the value at the beginning of scratch under the DEK; returns the plain length.
-    fn decrypt(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, len: usize) -> Result<usize, Sw> {
+    /// Decrypts the value at the beginning of scratch under the DEK; returns the length without the padding that can be told.
+    fn decrypt(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, id: u16, len: usize) -> Result<usize, Sw> {
         if len == 0 {
             return Err(Sw::WRONG_DATA);
         }
         self.decrypt_key(x, len)?;
         let value = x.cx.scratch.get_mut(..len).ok_or(Sw::UNKNOWN)?;
-        match self.profile.dgi_padding {
-            DgiPadding::WhenNeeded => Ok(len),
-            DgiPadding::Always => Ok(padding::unpad_method2(value).map_err(|_| Sw::WRONG_DATA)?.len()),
+        if !self.profile.dgi_padding.always(id) {
+            return Ok(len);
         }
+        Ok(padding::unpad_method2(value).map_err(|_| Sw::WRONG_DATA)?.len())
     }
 }
 
-/// Identifier, header length and value length of the grouping at the beginning of the stream, if all of it is there.
-fn complete(stream: &[u8]) -> Result<Option<(u16, usize, usize)>, Sw> {
+/// Identifier, header length and value length of the grouping at the beginning of the stream, if all of it is there; 6A84 once it is
+/// clear that the whole stream will never fit.
+fn complete(stream: &[u8], most: usize) -> Result<Option<(u16, usize, usize)>, Sw> {
     let (id, header, len) = match *stream {
         [a, b, 0xFF, high, low, ..] => {
             (u16::from_be_bytes([a, b]), 5_usize, usize::from(u16::from_be_bytes([high, low])))
@@ -252,8 +256,8 @@ fn complete(stream: &[u8]) -> Result<Option<(u16, usize, usize)>, Sw> {
         [a, b, len, ..] => (u16::from_be_bytes([a, b]), 3, usize::from(len)),
         _ => return Ok(None),
     };
-    if len > VALUE_MAX {
-        return Err(Sw::WRONG_DATA);
+    if header.saturating_add(len) > most {
+        return Err(Sw::NOT_ENOUGH_MEMORY);
     }
     Ok((stream.len() >= header.saturating_add(len)).then_some((id, header, len)))
 }

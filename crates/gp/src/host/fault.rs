@@ -86,8 +86,10 @@ pub enum FaultKind {
     CardLost,
     /// The task needs an open channel.
     NoChannel,
-    /// Data do not fit one command, or a grouping is over 512 bytes.
+    /// Data do not fit a command or the output buffer, or a script needs more than 256 of STORE DATA.
     TooLong,
+    /// The channel has no command MACs: anybody on the way could change what is personalised.
+    WithoutMac,
     /// The card stored keys with other check values than were sent.
     CheckValues,
     /// There is a key set of the new version already.
@@ -115,6 +117,7 @@ impl fmt::Display for Fault {
             FaultKind::CardLost => f.write_str("card is gone"),
             FaultKind::NoChannel => f.write_str("no secure channel is open"),
             FaultKind::TooLong => f.write_str("data are too long"),
+            FaultKind::WithoutMac => f.write_str("channel has no command macs"),
             FaultKind::CheckValues => f.write_str("card reports other key check values"),
             FaultKind::NotProvable => f.write_str("card cannot show that new keys work"),
             FaultKind::VersionTaken(version) => write!(f, "key version {version:02X} is there already"),
@@ -186,6 +189,10 @@ impl Fault {
                 "the data or their protection do not fit this security level",
                 "nothing was sent; shorten or split the data",
             ),
+            FaultKind::WithoutMac => advice(
+                "the channel was opened with level 00 or 10, which is for machines in guarded rooms",
+                "nothing was sent; open a channel with command MACs",
+            ),
             FaultKind::CheckValues => advice(
                 "the new keys arrived damaged or under a wrong data encryption key",
                 "the old keys still work: open with them and delete the new version",
@@ -245,14 +252,7 @@ impl Fault {
                 "the card's memory is full",
                 "delete what is not needed; nothing was stored by this command",
             ),
-            (Stage::StoreData { .. }, 0x6A80) => advice(
-                "the application refuses this grouping: its content, its length or its order",
-                "start the personalisation again from the first grouping after correcting the script",
-            ),
-            (Stage::StoreData { .. }, 0x6A88) => advice(
-                "the application does not know this grouping",
-                "leave it out of the script, or personalise another application",
-            ),
+            (Stage::StoreData { id, .. }, _) if let Some(advice) = store_data_advice(id, sw) => advice,
             (Stage::PutKey, 0x6982) => advice(
                 "a key check value did not match: wrong data encryption key",
                 "no key was changed; compare the data encryption key of the card with the store's",
@@ -292,4 +292,43 @@ impl Fault {
             _ => advice("the card has its own reason", "read the card's state before the next change"),
         }
     }
+}
+
+/// What the answer to a data grouping means. The groupings before it are stored, and storing them again does no harm. [sheet 5.2]
+const fn store_data_advice(id: u16, sw: u16) -> Option<Advice> {
+    Some(match (id.to_be_bytes(), sw) {
+        ([0x90 | 0x94, _], 0x6985) => advice(
+            "check values come before their keys",
+            "put the keys before their check values and start again from the first grouping",
+        ),
+        ([0x90 | 0x94, _], 0x6982 | 0x6A80) => advice(
+            "the keys on the card are not those of the check values: another order of the keys, or another data encryption key",
+            "the card does not use these keys; compare the data encryption key, then start again from the first grouping",
+        ),
+        ([0x80 | 0x84, _], 0x6700 | 0x6A80 | 0x6982) => advice(
+            "keys that do not come all three in one grouping, are padded in another way, or are encrypted under another key",
+            "send the three keys together; compare padding and data encryption key with the card's; start again from the first grouping",
+        ),
+        ([0x81..=0x83 | 0x85, _], 0x6700 | 0x6A80) => advice(
+            "parts of a private key padded in another way, or after a grouping that closes the personalisation of keys",
+            "put the parts of the key together and before groupings that control the card; start again from the first grouping",
+        ),
+        (_, 0x6A80 | 0x6700) => advice(
+            "the application refuses this grouping: its content, its length or its order",
+            "start the personalisation again from the first grouping after correcting the script",
+        ),
+        (_, 0x6A88) => advice(
+            "the application does not know this grouping",
+            "leave it out of the script, or personalise another application",
+        ),
+        (_, 0x6A86) => advice(
+            "the card reads P1 otherwise or expects another block number: an earlier sequence may be open, or the last-block bit came twice",
+            "try the other coding of P1 (with or without structure bits), from the first grouping",
+        ),
+        (_, 0x6985) => advice(
+            "too early or too late: a grouping that has to come before it is missing, or the application is in use already",
+            "correct the order of the script and start again from the first grouping; do not change money that moved",
+        ),
+        _ => return None,
+    })
 }

@@ -12,13 +12,12 @@ use huiwan_apdu::{Aid, Sw};
 use huiwan_gp::card::{CardProfile, Factory, TEST_KEY};
 use huiwan_gp::get_status::entries;
 use huiwan_gp::host::tsm_job::{Goal, Input, JobState, OUT_LEN, Plan, Step, Visit, Worker};
-use huiwan_gp::host::{FaultKind, Grouping, Install, KeyRef, KeyStore, Personalise, SoftKeyStore};
+use huiwan_gp::host::{Coding, FaultKind, Grouping, Install, KeyRef, KeyStore, Personalise, SoftKeyStore};
 use huiwan_gp::install::Parameters;
 use huiwan_gp::life_cycle::ApplicationState;
 use huiwan_gp::privileges::Privileges;
 use huiwan_gp::scp03::StaticKeys;
 use huiwan_gp::secure_channel::Level;
-use huiwan_gp::store_data::DgiPadding;
 
 use crate::support::{MapMemory, TOY, apdu, new_memory, run, test_keys, try_open, with_card};
 
@@ -52,8 +51,7 @@ fn goal(byte: u8) -> Goal<'static> {
                 parameters: Parameters { application: b"hello", ..Parameters::default() },
                 make_selectable: true,
             };
-            let personalise =
-                Personalise { application: Some(aid), script: &SCRIPT, padding: DgiPadding::Always };
+            let personalise = Personalise::new(Some(aid), &SCRIPT, Coding::GP);
             Goal::Issued { install, personalise }
         }
     }
