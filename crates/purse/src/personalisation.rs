@@ -17,10 +17,14 @@
 //! | `0062` | a file of the issuer's own ([`FileData`], 8 bytes); one grouping for each file, at most eight |
 //! | `0063` | content of such a file ([`FileContent`]); as many groupings as it takes |
 //! | `1A01`–`1A12` | record 1–18 of the composite file (001A; 0017 on 建设部 and bank cards, 0019 on ETC), up to 128 bytes, with its head |
+//! | `8010` | the PIN as an ISO 9564-1 format 2 block, 4 to 12 digits; in the place of `000A`, which CPS would not have encrypted |
 //! | `80kk` | a key of kind `kk` ([`KeyKind::code`]): index 1 ‖ version 1 ‖ algorithm 1 ‖ tries 1 ‖ key 16; one grouping for each index and for 3DES and SM4. Without the tries (19 bytes) they are 00 |
+//! | `90kk` | the check value of such a key ([`KeyCheck`], 6 bytes), after the key; optional |
 //!
-//! Answers to what is not taken: 6A80 a value that cannot be, 6A81 an unknown profile, 6985 too late, 6A88 a grouping the
-//! scheme does not have; files: 6A89 an identifier that is in use, 6A84 no room, 6A82 no such file, and what UPDATE BINARY
+//! Of encrypted groupings a security domain that follows CPS leaves the padding 80 00… in place: `8010` and `80kk` are taken with it.
+//!
+//! Answers to what is not taken: 6A80 a value that cannot be, 6A81 an unknown profile, 6985 too late or (`90kk`) before its key, 6982 a
+//! wrong check value: the key is gone then; 6A88 a grouping the scheme does not have; files: 6A89 an identifier that is in use, 6A84 no room, 6A82 no such file, and what UPDATE BINARY
 //! and UPDATE RECORD answer.
 //!
 //! The application can be selected once `0002` and `0015` are there. Files 0018 and 001E are empty at first.
@@ -37,12 +41,15 @@ use crate::scheme::Scheme;
 use crate::transit::holder::Holder;
 use crate::transit::management::Management;
 use crate::transit::public_info::{PublicInfo, Vehicle};
-use huiwan_crypto::Secret;
+use huiwan_crypto::{Secret, pin_block};
 use huiwan_tlv::At;
+use zeroize::Zeroizing;
 
 mod file;
+mod key_check;
 
 pub use file::{Condition, FileContent, FileData, Shape};
+pub use key_check::KeyCheck;
 
 /// Why bytes are not a value of the map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,6 +85,8 @@ pub const DGI_SCHEME: u16 = 0x0003;
 pub const DGI_VERSION: u16 = 0x0008;
 /// The PIN.
 pub const DGI_PIN: u16 = 0x000A;
+/// The PIN as an ISO 9564-1 format 2 block.
+pub const DGI_PIN_BLOCK: u16 = 0x8010;
 /// The authentication code.
 pub const DGI_AUTH_CODE: u16 = 0x000C;
 /// File 0015.
@@ -104,6 +113,12 @@ pub const fn dgi_key(kind: KeyKind) -> u16 {
     u16::from_be_bytes([0x80, kind.code()])
 }
 
+/// The check value of a key of this kind.
+#[must_use]
+pub const fn dgi_key_check(kind: KeyKind) -> u16 {
+    u16::from_be_bytes([0x90, kind.code()])
+}
+
 /// What a grouping is, told by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -114,6 +129,8 @@ pub enum Grouping {
     Scheme,
     /// [`DGI_PIN`].
     Pin,
+    /// [`DGI_PIN_BLOCK`].
+    PinBlock,
     /// [`DGI_AUTH_CODE`].
     AuthCode,
     /// [`DGI_VERSION`].
@@ -132,6 +149,8 @@ pub enum Grouping {
     Record(u8),
     /// [`dgi_key`].
     Key(KeyKind),
+    /// [`dgi_key_check`].
+    KeyCheck(KeyKind),
 }
 
 impl Grouping {
@@ -143,6 +162,7 @@ impl Grouping {
             (DGI_PURSE, _) => Self::Purse(Account::Ep),
             (DGI_SCHEME, _) => Self::Scheme,
             (DGI_PIN, _) => Self::Pin,
+            (DGI_PIN_BLOCK, _) => Self::PinBlock,
             (DGI_AUTH_CODE, _) => Self::AuthCode,
             (DGI_VERSION, _) => Self::Version,
             (DGI_PUBLIC_INFO, _) => Self::PublicInfo,
@@ -153,6 +173,10 @@ impl Grouping {
             (_, [0x1A, number]) if number != 0 => Self::Record(number),
             (_, [0x80, code]) => match KeyKind::from_code(code) {
                 Some(kind) => Self::Key(kind),
+                None => return None,
+            },
+            (_, [0x90, code]) => match KeyKind::from_code(code) {
+                Some(kind) => Self::KeyCheck(kind),
                 None => return None,
             },
             _ => return None,
@@ -308,6 +332,8 @@ pub struct Personalisation<'a> {
     pub records: &'a [&'a [u8]],
     /// The card's keys.
     pub keys: &'a [KeyData],
+    /// Check values of keys, which the card compares.
+    pub checks: &'a [KeyCheck],
 }
 
 impl Personalisation<'_> {
@@ -319,8 +345,14 @@ impl Personalisation<'_> {
         for key in self.keys {
             f(dgi_key(key.kind), key.to_bytes().expose());
         }
-        if let Some(pin) = self.pin {
-            f(DGI_PIN, pin);
+        for check in self.checks {
+            f(dgi_key_check(check.kind), &check.to_bytes());
+        }
+        match self.pin.map(|pin| (pin, pin_block::format2(pin))) {
+            None => {}
+            Some((_, Some(block))) => f(DGI_PIN_BLOCK, Zeroizing::new(block).as_slice()),
+            // Of less than four digits there is no block.
+            Some((pin, None)) => f(DGI_PIN, pin),
         }
         if let Some(auth_code) = &self.auth_code {
             f(DGI_AUTH_CODE, auth_code);

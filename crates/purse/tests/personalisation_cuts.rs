@@ -16,7 +16,9 @@ use std::collections::BTreeMap;
 
 use huiwan_card::{Cut, Journal, Memory, ObjectId, RamFlash};
 use huiwan_purse::keys::KeyKind;
-use huiwan_purse::personalisation::{Condition, DGI_FILE, DGI_FILE_CONTENT, DGI_SCHEME, FileData, Shape};
+use huiwan_purse::personalisation::{
+    Condition, DGI_FILE, DGI_FILE_CONTENT, DGI_SCHEME, FileData, Shape, dgi_key_check,
+};
 use huiwan_purse::profile::Profile;
 use world::bank::{debit, groupings, key, store};
 use world::by_hand::{bytes, init};
@@ -219,4 +221,41 @@ fn both_logs_have_a_transaction_or_none_has() {
             },
         );
     }
+}
+
+#[test]
+fn a_wrong_check_value_takes_the_key_or_not() {
+    let flash = prepared(Profile::PBOC, &groupings(Profile::PBOC));
+    let select = |band: &mut FlashBand| {
+        band.ok(SELECT_ISSUER);
+    };
+    let wrong = store(dgi_key_check(KeyKind::Purchase), &[1, 1, 1, 0, 0, 0]);
+    let mut whole = band(flash.clone());
+    select(&mut whole);
+    let before = objects(&flash);
+    whole.expect(&wrong, "6982");
+    let after = objects(&whole.remove().into_flash());
+    assert_eq!(before.len(), after.len() + 1, "the key and nothing else");
+    let mut cuts = 0;
+    for cut in Cut::ALL {
+        for n in 0.. {
+            let mut torn = band(flash.clone());
+            select(&mut torn);
+            torn.memory().flash_mut().cut_after(n, cut, 31 * n + 7);
+            let answer = torn.send(&bytes(&wrong));
+            if !torn.memory().flash().is_dead() {
+                break;
+            }
+            cuts += 1;
+            assert_eq!(answer, [0x65, 0x81]);
+            let mut torn = torn.remove().into_flash();
+            torn.power_on();
+            let found = objects(&torn);
+            assert!(found == after || found == before, "cut {n} {cut:?}");
+            let mut again = band(torn);
+            select(&mut again);
+            again.expect(&wrong, if found == after { "6985" } else { "6982" });
+        }
+    }
+    assert!(cuts >= 4, "{cuts} cuts");
 }

@@ -184,18 +184,29 @@ impl CardKey {
 
     /// The key of the set in use, or 9403.
     pub(super) fn read(cx: &mut Context<'_>, kind: KeyKind, index: u8) -> Result<Self, Sw> {
-        let id = key(algorithm::set_of(cx, kind, index)?, kind, index);
+        let set = algorithm::set_of(cx, kind, index)?;
+        Self::of_set(cx, set, kind, index)?.ok_or(status::KEY_INDEX)
+    }
+
+    /// The key of one set, if it is there.
+    pub(super) fn of_set(
+        cx: &mut Context<'_>,
+        set: Algorithm,
+        kind: KeyKind,
+        index: u8,
+    ) -> Result<Option<Self>, Sw> {
+        let id = key(set, kind, index);
         if !cx.exists(id)? {
-            return Err(status::KEY_INDEX);
+            return Ok(None);
         }
         let raw = Zeroizing::new(cx.read_array::<{ Self::LEN }>(id)?);
         let mut fields = Unpack::new(&*raw);
-        Ok(Self {
+        Ok(Some(Self {
             version: fields.byte(),
             algorithm: fields.byte(),
             limit: fields.byte(),
             value: Secret::new(fields.take()),
-        })
+        }))
     }
 
     /// Adds to `batch`: the key, with all its tries.
