@@ -2,12 +2,13 @@
 
 use core::fmt;
 
-use huiwan_crypto::{BlockKey, Secret, Tdes};
+use huiwan_crypto::{Secret, Tdes};
 
 use crate::cryptogram::derivation::{MasterKeyOption, card_key, pboc_session};
 use crate::cryptogram::iad::Idd;
 use crate::cryptogram::{AcData, Cvn, arpc, verify};
 use crate::pan::Pan;
+use crate::personalisation::key_checks;
 use crate::secure_messaging::{MAC_LEN, Transaction, script_mac};
 
 /// Which card an operation is for, and the path by which its keys are derived.
@@ -188,15 +189,12 @@ impl IssuerKeys for SoftIssuerKeys {
         if card.key_index != self.index {
             return Err(KeyError);
         }
-        let mut keys = [0; 48];
-        let mut checks = [0; 9];
+        let mut keys = Secret::new([0; 48]);
         let masters = [&self.cryptogram, &self.mac, &self.encipherment];
-        let places = keys.as_chunks_mut::<16>().0.iter_mut().zip(checks.as_chunks_mut::<3>().0);
-        for (master, (key, check)) in masters.into_iter().zip(places) {
-            let derived = card_key(master, self.option, &card.pan, card.sequence);
-            *check = Tdes::new2(derived.expose()).kcv();
-            *key = *derived.expose();
+        for (master, key) in masters.into_iter().zip(keys.expose_mut().as_chunks_mut::<16>().0) {
+            *key = *card_key(master, self.option, &card.pan, card.sequence).expose();
         }
-        Ok(CardKeys { keys: Secret::new(keys), checks })
+        let checks = key_checks(keys.expose());
+        Ok(CardKeys { keys, checks })
     }
 }

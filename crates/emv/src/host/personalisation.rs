@@ -4,9 +4,10 @@ use core::fmt;
 
 use huiwan_crypto::rsa::RsaPrivate;
 use huiwan_crypto::{CryptoError, Random};
-use huiwan_tlv::{Full, Tag, Writer, dgi};
+use huiwan_tlv::{Full, Tag, Writer};
 use zeroize::Zeroize;
 
+use super::card_data::{Script, SelectAnswer, put_crt};
 use super::certificates::certify_icc;
 use super::keys::{CardReference, IssuerKeys, KeyError};
 use crate::certificates::CertificateInfo;
@@ -184,31 +185,7 @@ const RECORD_MAX: usize = 254;
 /// A buffer for all groupings of a card with keys up to 1984, 1152 and 1024 bits.
 pub const SCRIPT_MAX: usize = 2048;
 
-struct Script<'o> {
-    out: &'o mut [u8],
-    len: usize,
-}
-
-impl Script<'_> {
-    fn put(&mut self, id: u16, value: &[u8]) -> Result<(), Full> {
-        let free = self.out.get_mut(self.len..).ok_or(Full { needed: self.len })?;
-        self.len = self.len.saturating_add(dgi::put(free, id, value)?);
-        Ok(())
-    }
-
-    fn tlv(&mut self, id: u16, write: impl FnOnce(&mut Writer<'_>)) -> Result<(), Full> {
-        let mut buffer = [0; RECORD_MAX];
-        let mut writer = Writer::new(&mut buffer);
-        write(&mut writer);
-        self.put(id, writer.finish()?)
-    }
-
-    fn record(&mut self, sfi: u8, number: u8, write: impl FnOnce(&mut Writer<'_>)) -> Result<(), Full> {
-        self.tlv(u16::from_be_bytes([sfi, number]), |w| w.nested(Tag::new(0x70), write))
-    }
-}
-
-/// Writes every grouping of a card, one after the other as [`dgi::Dgis`] reads them; each becomes one STORE DATA.
+/// Writes every grouping of a card, one after the other as [`huiwan_tlv::dgi::Dgis`] reads them; each becomes one STORE DATA.
 ///
 /// `icc` is the card's own key; the issuer certifies it together with the static record. The bytes hold secrets: wipe them.
 ///
@@ -226,18 +203,13 @@ pub fn prepare<'o>(
     out: &'o mut [u8],
 ) -> Result<&'o [u8], PersonalisationError> {
     let pan = &holder.card.pan;
-    let mut script = Script { out, len: 0 };
+    let mut script = Script::new(out);
 
     let mut card_keys = keys.card_keys(&holder.card)?;
     script.put(map::KEYS, card_keys.keys.expose())?;
     script.put(map::KEY_CHECKS, &card_keys.checks)?;
     card_keys.keys.zeroize();
-    let [p, q, dp, dq, qinv] = icc.expose_parts();
-    for (id, part) in
-        [(map::RSA_QINV, qinv), (map::RSA_DQ, dq), (map::RSA_DP, dp), (map::RSA_Q, q), (map::RSA_P, p)]
-    {
-        script.put(id, part)?;
-    }
+    put_crt(&mut script, map::RSA_QINV, icc)?;
 
     let mut static_data = [0; RECORD_MAX];
     let mut writer = Writer::new(&mut static_data);
@@ -261,8 +233,8 @@ pub fn prepare<'o>(
     if issuer_certificate.certificate.len().saturating_add(template_overhead) > RECORD_MAX {
         return Err(PersonalisationError::KeyTooLong);
     }
-    script.record(2, 1, |w| w.put(Tag::new(0x90), issuer_certificate.certificate))?;
-    script.record(2, 2, |w| {
+    record(&mut script, 2, 1, |w| w.put(Tag::new(0x90), issuer_certificate.certificate))?;
+    record(&mut script, 2, 2, |w| {
         w.put(Tag::new(0x8F), &[issuer_certificate.ca_index]);
         w.put(Tag::new(0x9F32), issuer_certificate.exponent);
         if !issuer_certificate.remainder.is_empty() {
@@ -273,10 +245,10 @@ pub fn prepare<'o>(
             w.put(Tag::new(0x9F48), made.remainder);
         }
     })?;
-    script.record(2, 3, |w| w.put(Tag::new(0x9F46), made.certificate))?;
-    script.record(3, 1, |w| w.raw(static_data))?;
+    record(&mut script, 2, 3, |w| w.put(Tag::new(0x9F46), made.certificate))?;
+    record(&mut script, 3, 1, |w| w.raw(static_data))?;
     let in_options = icc.modulus_len() <= crate::card::qpboc::fdda::IN_OPTIONS_MAX;
-    script.record(3, 2, |w| {
+    record(&mut script, 3, 2, |w| {
         w.put(Tag::new(0x9F69), &[1, 0, 0, 0, 0, 0, 0, 0]);
         if !in_options {
             w.put(Tag::new(0x9F4B), certificate_placeholder(icc.modulus_len()));
@@ -286,8 +258,7 @@ pub fn prepare<'o>(
     select_answer(&mut script, profile)?;
     processing_options(&mut script, profile, holder)?;
     data_objects(&mut script, profile, holder)?;
-    let Script { out, len } = script;
-    Ok(out.get(..len).unwrap_or_default())
+    Ok(script.finish())
 }
 
 /// Room for a signature of a long key.
@@ -308,20 +279,25 @@ fn significant(bytes: &[u8]) -> &[u8] {
     bytes.get(zeros..).unwrap_or_default()
 }
 
+fn record(
+    script: &mut Script<'_>,
+    sfi: u8,
+    number: u8,
+    write: impl FnOnce(&mut Writer<'_>),
+) -> Result<(), Full> {
+    script.tlv::<RECORD_MAX>(u16::from_be_bytes([sfi, number]), |w| w.nested(Tag::new(0x70), write))
+}
+
 fn select_answer(script: &mut Script<'_>, profile: &CardProfile<'_>) -> Result<(), Full> {
-    script.tlv(map::SELECT_CONTACTLESS, |w| {
-        w.nested(Tag::new(0xA5), |w| {
-            w.put(Tag::new(0x50), profile.label);
-            w.put(Tag::new(0x87), &[profile.priority]);
-            w.put(Tag::new(0x9F38), profile.pdol);
-            w.put(Tag::new(0x5F2D), profile.languages);
-            w.put(Tag::new(0x9F11), &[1]);
-            w.put(Tag::new(0x9F12), profile.label);
-            if let Some((sfi, records, _)) = profile.log {
-                w.nested(Tag::new(0xBF0C), |w| w.put(Tag::new(0x9F4D), &[sfi, records]));
-            }
-        });
-    })
+    let answer = SelectAnswer {
+        label: profile.label,
+        priority: profile.priority,
+        pdol: profile.pdol,
+        languages: profile.languages,
+        preferred_name: Some((1, profile.label)),
+        log: profile.log.map(|(sfi, records, _)| (sfi, records)),
+    };
+    script.tlv::<RECORD_MAX>(map::SELECT_CONTACTLESS, |w| answer.write(w))
 }
 
 fn processing_options(
@@ -333,7 +309,7 @@ fn processing_options(
     let report = profile.report.map(|id| [id.idd_len(), id.byte()]);
     let mut track2 = [0; 19];
     let track2 = self::track2(profile, holder, &mut track2);
-    script.tlv(map::PROCESSING_OPTIONS, |w| {
+    script.tlv::<RECORD_MAX>(map::PROCESSING_OPTIONS, |w| {
         w.put(Tag::new(0x82), &profile.aip);
         w.put(Tag::new(0x94), &AFL);
         w.put_parts(Tag::new(0x9F10), &[&head, report.as_ref().map_or(&[], |report| &report[..])]);
@@ -361,7 +337,7 @@ fn track2<'o>(profile: &CardProfile<'_>, holder: &Cardholder, out: &'o mut [u8; 
 }
 
 fn data_objects(script: &mut Script<'_>, profile: &CardProfile<'_>, holder: &Cardholder) -> Result<(), Full> {
-    script.tlv(map::CHANGEABLE, |w| {
+    script.tlv::<RECORD_MAX>(map::CHANGEABLE, |w| {
         w.put(Tag::new(0x9F77), &profile.balance_limit.to_bcd());
         w.put(Tag::new(0x9F78), &profile.single_limit.to_bcd());
         w.put(Tag::new(0x9F79), &holder.balance.to_bcd());
@@ -372,7 +348,7 @@ fn data_objects(script: &mut Script<'_>, profile: &CardProfile<'_>, holder: &Car
             w.put(Tag::new(0x9F54), &limit.to_bcd());
         }
     })?;
-    script.tlv(map::FIXED, |w| {
+    script.tlv::<RECORD_MAX>(map::FIXED, |w| {
         w.put(Tag::new(0x9F51), &profile.currency);
         w.put(Tag::new(0x9F68), &profile.processes.0);
         w.put(Tag::new(0x9F08), &profile.version);

@@ -6,6 +6,7 @@ use huiwan_card::{Cut, Journal, RamFlash};
 use huiwan_emv::card::Qpboc;
 use huiwan_emv::data::amount::Amount;
 use huiwan_emv::host::authorisation::{Decision, Script};
+use huiwan_tlv::dgi::Dgis;
 
 use super::band::*;
 use super::issuer::{authorise, commands, field_55, online};
@@ -160,8 +161,9 @@ fn personalisation_checks_what_it_stores() {
     assert_eq!(band.store(0x9000, &[0; 9]), 0x6985, "check values before the keys");
     assert_eq!(band.store(0x8000, &[1; 47]), 0x6A80);
     assert_eq!(band.store(0x8000, &[1; 48]), 0x9000);
-    assert_eq!(band.store(0x9000, &[0; 9]), 0x6A80);
     assert_eq!(band.store(0x9000, &[0; 3]), 0x6A80);
+    assert_eq!(band.store(0x9000, &[0; 9]), 0x6982);
+    assert_eq!(band.store(0x9000, &[0; 9]), 0x6985, "wrong check values took the keys");
     assert_eq!(band.store(0x0201, &[0x71, 0]), 0x6A80, "no template 70");
     assert_eq!(band.store(0x0201, &[0x70, 1]), 0x6A80);
     assert_eq!(band.store(0x9103, &[0x6F, 0]), 0x6A80);
@@ -305,4 +307,72 @@ fn personalisation_at_every_flash_operation() {
             assert_eq!(band.tap(&Reader::of(yuan(1))).unwrap().kind(), "TC", "{place}");
         },
     );
+}
+
+#[test]
+fn answers_to_select_come_as_templates_or_whole() {
+    let mut band = Band::on(Cells::default(), Qpboc::default());
+    band.load(&standard_script());
+    let template = band.element.memory().get(0x9103).unwrap().to_vec();
+    let name = [&[0x84, 8][..], &AID].concat();
+    let whole = |name: &[u8], rest: &[u8]| {
+        let inside = [name, &template, rest].concat();
+        [&[0x6F, inside.len() as u8][..], &inside].concat()
+    };
+    assert_eq!(band.store(0x9103, &whole(&name, &[])), 0x9000);
+    assert_eq!(band.element.memory().get(0x9103), Some(&template[..]), "the template alone is kept");
+    let mut other = name.clone();
+    other[9] ^= 1;
+    for (wrong, what) in [
+        (whole(&other, &[]), "another application's name"),
+        (whole(&[], &[]), "no name"),
+        (whole(&name, &[0x50, 0]), "more than the template"),
+        ([&whole(&name, &[])[..], &[0x50, 0]].concat(), "more than the answer"),
+        ([&[0x6F, name.len() as u8][..], &name].concat(), "no template"),
+    ] {
+        assert_eq!(band.store(0x9103, &wrong), 0x6A80, "{what}");
+    }
+    band.power_on();
+    assert_eq!(band.tap(&Reader::of(yuan(1))).unwrap().kind(), "TC");
+}
+
+#[test]
+fn wrong_check_values_make_the_card_useless_until_it_has_its_keys() {
+    let script = standard_script();
+    let grouping = |id: u16| Dgis::new(&script).map(Result::unwrap).find(|dgi| dgi.id == id).unwrap().value;
+    let mut band = Band::on(Cells::default(), Qpboc::default());
+    band.load(&script);
+    assert_eq!(band.store(0x9000, grouping(0x9000)), 0x9000);
+    band.power_on();
+    assert_eq!(band.tap(&Reader::of(yuan(1))).unwrap().kind(), "TC");
+    for bit in 0..72 {
+        band.power_on();
+        let mut checks = grouping(0x9000).to_vec();
+        checks[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(band.store(0x9000, &checks), 0x6982, "bit {bit}");
+        band.power_on();
+        assert_eq!(band.tap(&Reader::of(yuan(1))).map(|answer| answer.kind()), Err(0x6985), "bit {bit}");
+        band.power_on();
+        assert_eq!(band.store(0x9000, grouping(0x9000)), 0x6985);
+        assert_eq!(band.store(0x8000, grouping(0x8000)), 0x9000);
+        assert_eq!(band.store(0x9000, grouping(0x9000)), 0x9000);
+    }
+    band.power_on();
+    assert_eq!(band.tap(&Reader::of(yuan(1))).unwrap().kind(), "TC");
+}
+
+#[test]
+fn records_behind_file_ten_and_pin_tries() {
+    let mut band = Band::on(Cells::default(), Qpboc::default());
+    band.load(&standard_script());
+    assert_eq!(band.store(0x0C01, b"free"), 0x9000, "no template there");
+    assert_eq!(band.store(0x0C01, &[]), 0x6A80);
+    assert_eq!(band.store(0x0A01, b"free"), 0x6A80);
+    for (value, sw) in [(&[0_u8, 3][..], 0x9000), (&[4, 3], 0x6A80), (&[3], 0x6A80), (&[3, 3, 3], 0x6A80)] {
+        assert_eq!(band.store(0x9010, value), sw, "{value:02X?}");
+    }
+    assert_eq!(band.element.memory().get(0x9F17), Some(&[0][..]));
+    for id in [0x8001, 0x8010, 0x8400, 0x8501, 0x9001, 0x9104, 0x9200, 0x9203, 0x9400, 0x7FFF] {
+        assert_eq!(band.store(id, &[1; 48]), 0x6A88, "{id:04X} is for other interfaces");
+    }
 }

@@ -4,7 +4,7 @@
 
 use huiwan_apdu::Sw;
 use huiwan_card::{Batch, Context};
-use huiwan_crypto::{BlockKey, Tdes, ct_eq};
+use huiwan_crypto::ct_eq;
 use huiwan_tlv::{Rules, Tag, parse};
 use zeroize::Zeroize;
 
@@ -16,13 +16,18 @@ const ISSUER_APPLICATION_DATA: Tag = Tag::new(0x9F10);
 /// Objects only the card itself writes.
 const CARDS_OWN: [u16; 3] = [objects::ATC, objects::LAST_ONLINE_ATC, objects::AVAILABLE];
 
-/// 6A88 for an unknown grouping, 6A80 for one whose content does not fit.
+/// 6A88 for an unknown grouping, 6A80 for one whose content does not fit; check values: 6985 before the keys, 6982 when they are wrong.
 pub(super) fn store(cx: &mut Context<'_>, id: u16, data: &[u8]) -> Result<(), Sw> {
     match id {
         dgi::CHANGEABLE | dgi::FIXED => return store_objects(cx, id, data),
         dgi::KEY_CHECKS => return check_keys(cx, data),
+        dgi::PIN_TRIES => return store_pin_tries(cx, data),
         _ => {}
     }
+    let data = match id {
+        dgi::SELECT_CONTACT | dgi::SELECT_CONTACTLESS => select_template(cx, data).ok_or(Sw::WRONG_DATA)?,
+        _ => data,
+    };
     let fits = match id {
         dgi::KEYS => data.len() == 48,
         dgi::RSA_QINV..=dgi::RSA_P => (32..=128).contains(&data.len()),
@@ -30,7 +35,8 @@ pub(super) fn store(cx: &mut Context<'_>, id: u16, data: &[u8]) -> Result<(), Sw
             data.len() <= fci::TEMPLATE_MAX && is_one(data, Tag::new(0xA5))
         }
         dgi::PROCESSING_OPTIONS => data.len() <= 160 && are_processing_options(data),
-        _ if dgi::is_record(id) => data.len() <= records::RECORD_MAX && is_one(data, Tag::new(0x70)),
+        _ if dgi::has_template(id) => data.len() <= records::RECORD_MAX && is_one(data, Tag::new(0x70)),
+        _ if dgi::is_record(id) => (1..=records::RECORD_MAX).contains(&data.len()),
         _ => return Err(Sw::REFERENCED_DATA_NOT_FOUND),
     };
     if !fits {
@@ -42,6 +48,21 @@ pub(super) fn store(cx: &mut Context<'_>, id: u16, data: &[u8]) -> Result<(), Sw
     let result = cx.commit(&batch);
     buffer.zeroize();
     result
+}
+
+/// The template A5 of an answer to SELECT, which may come inside a whole one (6F) with the name (84) it is to be selected by; `None` if
+/// that is another's.
+fn select_template<'d>(cx: &Context<'_>, data: &'d [u8]) -> Option<&'d [u8]> {
+    if !is_one(data, Tag::new(0x6F)) {
+        return Some(data);
+    }
+    let outer = parse(data, Rules::ISO).next()?.ok()?;
+    let mut objects = parse(outer.value(), Rules::ISO);
+    let name = objects.next()?.ok()?;
+    if name.tag() != Tag::new(0x84) || name.value() != cx.aid.as_bytes() {
+        return None;
+    }
+    outer.value().get(objects.next()?.ok()?.at()..)
 }
 
 /// Whether the data are objects, and 9F10 among them names the algorithm this card computes with.
@@ -86,13 +107,29 @@ fn store_objects(cx: &mut Context<'_>, id: u16, data: &[u8]) -> Result<(), Sw> {
     cx.commit(&batch)
 }
 
-/// Compares the check values with the keys: 6985 before the keys are there, 6A80 when they differ.
+/// Tries left, and the limit, which this application has no use for: no terminal presents it a PIN, the issuer's script sets the tries.
+fn store_pin_tries(cx: &mut Context<'_>, data: &[u8]) -> Result<(), Sw> {
+    match *data {
+        [left, limit] if left <= limit => cx.put(objects::PIN_TRIES, &[left]),
+        _ => Err(Sw::WRONG_DATA),
+    }
+}
+
+/// Compares the check values with the keys. Keys that are not the ones meant are deleted: the application is not usable until the right
+/// ones come.
 fn check_keys(cx: &mut Context<'_>, data: &[u8]) -> Result<(), Sw> {
     let mut keys: [u8; 48] = objects::optional(cx, dgi::KEYS)?.ok_or(Sw::CONDITIONS_NOT_SATISFIED)?;
-    let mut right = data.len() == 9;
-    for (key, check) in keys.as_chunks::<16>().0.iter().zip(data.chunks(3)) {
-        right &= ct_eq(&Tdes::new2(key).kcv(), check);
-    }
+    let checks = dgi::key_checks(&keys);
     keys.zeroize();
-    if right { Ok(()) } else { Err(Sw::WRONG_DATA) }
+    if data.len() != checks.len() {
+        return Err(Sw::WRONG_DATA);
+    }
+    if ct_eq(&checks, data) {
+        return Ok(());
+    }
+    let mut buffer = [0; 16];
+    let mut batch = Batch::new(&mut buffer);
+    batch.delete(cx.object(dgi::KEYS));
+    cx.commit(&batch)?;
+    Err(Sw::SECURITY_STATUS)
 }
