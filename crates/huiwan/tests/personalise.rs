@@ -43,8 +43,8 @@ type Flash = RamFlash<65_536>;
 type Band<'m> = SecureElement<'m, Journal<Flash, 256>>;
 type PurseKey = <International as Suite>::Key;
 
-const E_CASH: u64 = 200_00;
-const PURSE: u32 = 50_00;
+const E_CASH: u64 = 20_000;
+const PURSE: u32 = 5_000;
 
 /// The bank card's groupings.
 fn bank_script() -> Vec<u8> {
@@ -266,10 +266,10 @@ fn cryptogram_by_hand(values: &[u8], aip: &[u8], atc: &[u8], cvr: &[u8]) -> Vec<
 }
 
 fn bank_card_pays(band: &mut Band<'_>) {
-    let (answer, _) = tap(band, 1_00);
+    let (answer, _) = tap(band, 100);
     assert_eq!(find(&answer, 0x9F10).unwrap()[4] & 0x30, 0x10, "approved offline");
     assert_eq!(find(&answer, 0x9F4B).unwrap().len(), 128, "and signed");
-    let (answer, values) = tap(band, 500_00);
+    let (answer, values) = tap(band, 50_000);
     let iad = find(&answer, 0x9F10).unwrap();
     assert_eq!(iad[4] & 0x30, 0x20, "the issuer is asked");
     let (aip, atc) = (find(&answer, 0x82).unwrap(), find(&answer, 0x9F36).unwrap());
