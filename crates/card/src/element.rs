@@ -46,8 +46,10 @@ pub use options::Options;
 
 /// The number of logical channels a class byte can name. [ISO 7816-4 5.4.1]
 pub const CHANNELS: usize = 20;
-/// The most data an answer has.
+/// The most data an answer has, unless [`Element::with_answer`] makes room for more.
 pub const MAX_RESPONSE: usize = 256;
+/// Bytes of an answer with its status word.
+pub const ANSWER_LEN: usize = MAX_RESPONSE + 2;
 /// The scratch every call finds at least.
 pub const MIN_SCRATCH: usize = 1024;
 /// The class of the grey-lock commands. [JR/T 0025.9]
@@ -95,7 +97,17 @@ struct Current {
 /// `SLOTS` volatile slots of `SLOT` bytes hold session state: two for each channel in use (the application and its domain) and
 /// one for calls between instances. `SCRATCH` bytes hold the command and are work space; at least 2048. An installation takes the
 /// command, the forwarded data and [`MIN_SCRATCH`] from it; where less is left, the answer is 6A84.
-pub struct Element<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRATCH: usize> {
+///
+/// `ANSWER` bytes hold the answer and its status word. What does not fit one response is fetched by GET RESPONSE.
+pub struct Element<
+    'm,
+    M: Memory,
+    D: Directory,
+    const SLOTS: usize,
+    const SLOT: usize,
+    const SCRATCH: usize,
+    const ANSWER: usize = ANSWER_LEN,
+> {
     modules: &'m [&'m dyn Module],
     directory: D,
     memory: M,
@@ -110,7 +122,7 @@ pub struct Element<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: 
     current: Current,
     chain: Option<Chain>,
     scratch: [u8; SCRATCH],
-    answer: Answer,
+    answer: Answer<ANSWER>,
     pending: Option<Pending>,
     outbox: Outbox,
     signer: Signer,
@@ -168,6 +180,44 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
         }
     }
 
+    /// The same with room for answers of `N` bytes, status word included; fewer than [`ANSWER_LEN`] does not compile. Certificate
+    /// chains are longer than one short response.
+    #[must_use]
+    pub fn with_answer<const N: usize>(self) -> Element<'m, M, D, SLOTS, SLOT, SCRATCH, N> {
+        const { assert!(N >= ANSWER_LEN, "an answer holds at least 256 bytes and a status word") };
+        Element {
+            modules: self.modules,
+            directory: self.directory,
+            memory: self.memory,
+            options: self.options,
+            interface: self.interface,
+            starting: self.starting,
+            channels: self.channels,
+            slots: self.slots,
+            wearer_verified: self.wearer_verified,
+            frames: self.frames,
+            job: self.job,
+            current: self.current,
+            chain: self.chain,
+            scratch: self.scratch,
+            answer: Answer::new(),
+            pending: None,
+            outbox: self.outbox,
+            signer: self.signer,
+        }
+    }
+}
+
+impl<
+    'm,
+    M: Memory,
+    D: Directory,
+    const SLOTS: usize,
+    const SLOT: usize,
+    const SCRATCH: usize,
+    const ANSWER: usize,
+> Element<'m, M, D, SLOTS, SLOT, SCRATCH, ANSWER>
+{
     /// The same, whose private-key operations in software are those of another suite than `International`.
     #[must_use]
     pub fn with_suite<S: Suite>(mut self) -> Self {
@@ -366,7 +416,7 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
         self.answer.clear();
 
         let interindustry = !class.is_proprietary();
-        if interindustry && (class.chaining() || self.chain.is_some()) {
+        if (class.chaining() || self.chain.is_some()) && (interindustry || self.joins(channel)) {
             return self.join(&class, &command, env);
         }
         if self.chain.take().is_some() {
@@ -393,6 +443,17 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
                 self.process(raw.len(), env)
             }
         }
+    }
+
+    /// Whether pieces of proprietary class are put together for what is selected.
+    fn joins(&mut self, channel: u8) -> bool {
+        let selected = self.channels.get(usize::from(channel)).and_then(|channel| channel.selected);
+        let Some(entry) =
+            selected.and_then(|selected| self.directory.entry(&mut self.memory, selected.instance).ok())
+        else {
+            return false;
+        };
+        self.modules.get(usize::from(entry.module.0)).is_some_and(|module| module.joins_chains())
     }
 
     /// Fuel cards have commands of class `E0`, which is also a secured class of channel 4 [GPC 11.1.4]: an element without

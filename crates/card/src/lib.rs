@@ -94,7 +94,9 @@ mod secure_channel;
 pub use batch::{Batch, WRITE_OVERHEAD, Write, Writes};
 pub use context::{Context, DateTime, Interface, NOTICES, Notice, Outbox, PUT_MAX, Protection};
 pub use directory::{Directory, Entry, StaticDirectory};
-pub use element::{CHANNELS, Element, Environment, Job, MAX_RESPONSE, MIN_SCRATCH, Options, Turn};
+pub use element::{
+    ANSWER_LEN, CHANNELS, Element, Environment, Job, MAX_RESPONSE, MIN_SCRATCH, Options, Turn,
+};
 pub use huiwan_crypto::Random;
 pub use journal::Journal;
 pub use memory::{InstanceId, Memory, MemoryError, ObjectId};

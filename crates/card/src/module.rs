@@ -105,6 +105,12 @@ pub trait Module {
     /// A command for the selected instance.
     fn process(&self, cx: &mut Context<'_>, command: &Command<'_>, reply: &mut ResponseWriter<'_>) -> Action;
 
+    /// Whether pieces of a chain with a proprietary class byte (`90`) are put together before this module sees them, as those of
+    /// interindustry class always are. Otherwise it sees each piece.
+    fn joins_chains(&self) -> bool {
+        false
+    }
+
     /// The call asked for by [`Action::Forward`] is done: `result` is its status word, and the answer data of a forwarded command
     /// are in `reply`. `command` is the one that [`process`](Self::process) saw.
     fn forwarded(

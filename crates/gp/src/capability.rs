@@ -5,7 +5,7 @@ use huiwan_tlv::Writer;
 
 use crate::get_data::TAG_67_CAPABILITIES;
 use crate::privileges::Privileges;
-use crate::scp02;
+use crate::{scp02, scp11};
 
 /// Hash functions of load files, in `83`: SHA-1, SHA-256, SHA-384, SHA-512.
 pub const HASHES: [u8; 4] = [0x01, 0x02, 0x03, 0x04];
@@ -21,6 +21,8 @@ pub struct Capabilities {
     pub secure_channel: [u8; 3],
     /// "i" of SCP02, where the card has it.
     pub scp02: Option<u8>,
+    /// "i" of SCP11, and key sizes as above, where the card has it.
+    pub scp11: Option<(u16, u8)>,
     /// Privileges a security domain can have.
     pub domain_privileges: Privileges,
     /// Privileges an application can have.
@@ -60,6 +62,7 @@ impl Capabilities {
         Self {
             secure_channel,
             scp02: None,
+            scp11: None,
             domain_privileges: domain,
             application_privileges: application,
             load: false,
@@ -83,6 +86,13 @@ impl Capabilities {
                 w.nested(Tag::new(0xA0), |w| {
                     put(w, 0x80, &[scp02::SCP]);
                     put(w, 0x81, &[i]);
+                });
+            }
+            if let Some((i, sizes)) = self.scp11 {
+                w.nested(Tag::new(0xA0), |w| {
+                    put(w, 0x80, &[scp11::SCP]);
+                    put(w, 0x81, &i.to_be_bytes());
+                    put(w, 0x82, &[sizes]);
                 });
             }
             put(w, 0x81, &self.domain_privileges.bytes());

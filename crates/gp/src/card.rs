@@ -32,6 +32,7 @@ mod put_key;
 mod registry;
 mod registry_update;
 mod rsa_keys;
+mod scp11;
 mod select;
 mod serve;
 mod set_status;
@@ -45,6 +46,7 @@ pub use ec_keys::EcKeys;
 pub use format::{Factory, format};
 pub use manager::{CardManager, SLOT_LEN};
 pub use rsa_keys::RsaKeys;
+pub use scp11::Scp11Profile;
 
 use huiwan_apdu::Aid;
 use huiwan_card::ModuleId;
@@ -87,6 +89,9 @@ pub struct CardProfile {
     pub load_files: u8,
     /// What happens when the wearer activates an application that excludes an activated one.
     pub conflicts: Conflicts,
+    /// Whether GET DATA of interindustry class (`00`) answers the value alone, as a YubiKey does and its host expects; of class `80` it is
+    /// always the whole data object.
+    pub bare_get_data: bool,
     /// Whether the registry service takes SET STATUS over the antenna, where any reader in reach could send it. (our choice)
     pub crs_over_antenna: bool,
 }
@@ -114,6 +119,7 @@ impl CardProfile {
         instances: 16,
         load_files: 8,
         conflicts: Conflicts::Refuse,
+        bare_get_data: false,
         crs_over_antenna: false,
     };
 
@@ -180,6 +186,12 @@ impl CardProfile {
     #[must_use]
     pub const fn with_crs_over_antenna(self, crs_over_antenna: bool) -> Self {
         Self { crs_over_antenna, ..self }
+    }
+
+    /// The same with another answer to GET DATA of interindustry class.
+    #[must_use]
+    pub const fn with_bare_get_data(self, bare_get_data: bool) -> Self {
+        Self { bare_get_data, ..self }
     }
 
     /// The same with room for another number of load files.

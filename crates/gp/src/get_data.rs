@@ -31,7 +31,11 @@ pub const TAG_2F00_APPLICATIONS: Tag = Tag::new(0x2F00);
 pub const TAG_FF21_RESOURCES: Tag = Tag::new(0xFF21);
 /// Certificate store.
 pub const TAG_BF21_CERTIFICATES: Tag = Tag::new(0xBF21);
+/// Identifiers of the authorities of hosts, each with the key it has on the card. (AmdF)
+pub const TAG_FF33_HOST_AUTHORITIES: Tag = Tag::new(0xFF33);
+/// Identifiers of the authorities of the card's certificates, each with the card's key. (AmdF)
+pub const TAG_FF34_CARD_AUTHORITIES: Tag = Tag::new(0xFF34);
 /// Reference to a key: `A6 { 83 key identifier ‖ key version }`.
 pub const TAG_A6_KEY_REFERENCE: Tag = Tag::new(0xA6);
-/// Key identifier and key version in a reference.
+/// Key identifier and key version in a reference; as a GET DATA tag, the key of an authority of hosts. (kaoh)
 pub const TAG_83_KEY: Tag = Tag::new(0x83);

@@ -3,7 +3,8 @@
 use huiwan_tlv::{At, Rules, Tag, TlvError, Tlvs, Writer, find, parse};
 
 use crate::put_key::{
-    Attributes, TYPE_A0_RSA_EXPONENT, TYPE_A1_RSA_MODULUS, TYPE_B0_ECC_POINT, TYPE_F0_ECC_CURVE,
+    Attributes, TYPE_A0_RSA_EXPONENT, TYPE_A1_RSA_MODULUS, TYPE_B0_ECC_POINT, TYPE_B1_ECC_PRIVATE,
+    TYPE_F0_ECC_CURVE,
 };
 
 /// GET DATA tag of the template.
@@ -50,6 +51,13 @@ pub enum Components {
         /// Reference of the curve, told in place of a length.
         curve: u8,
     },
+    /// An ECC private key.
+    EccPrivate {
+        /// Length of the number.
+        len: u16,
+        /// Reference of the curve, told in place of a length.
+        curve: u8,
+    },
 }
 
 /// One key as a card describes it in `C0`.
@@ -74,6 +82,9 @@ impl KeyDescription {
             }
             Components::Ecc { point, curve } => {
                 ([(TYPE_B0_ECC_POINT, point), (TYPE_F0_ECC_CURVE, u16::from(curve))], 2)
+            }
+            Components::EccPrivate { len, curve } => {
+                ([(TYPE_B1_ECC_PRIVATE, len), (TYPE_F0_ECC_CURVE, u16::from(curve))], 2)
             }
         }
     }

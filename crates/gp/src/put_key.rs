@@ -5,9 +5,13 @@
 //! format 1, secret: type ‖ length ‖ [clear key length ‖] encrypted key ‖ 03 ‖ check value
 //!           public: A1 ‖ length ‖ modulus ‖ A0 ‖ length ‖ exponent ‖ 00
 //!                   B0 ‖ length ‖ point ‖ F0 ‖ 01 ‖ curve reference ‖ 00
+//!           ECC private: B1 ‖ length ‖ [clear key length ‖] encrypted key ‖ F0 ‖ 01 ‖ curve reference ‖ 00
 //! format 2: FF before each type, lengths of two bytes before the blocks, and behind the check value
 //!           usage length ‖ usage ‖ access length ‖ access
 //! ```
+//! The clear key length stands before every AES key [AmdD 7.2], but hosts leave it out where the key is whole blocks (kaoh,
+//! yubikey-manager); an encrypted block is even, so both are told apart.
+//!
 //! Lengths of format 1 over 127 come as one byte or as BER; hosts do both, and they are told apart. (GlobalPlatformPro, old and new)
 
 use core::fmt;
@@ -30,6 +34,8 @@ pub const KID_DEK: u8 = 0x03;
 pub const TYPE_A0_RSA_EXPONENT: u8 = 0xA0;
 /// Type of the modulus of an RSA public key.
 pub const TYPE_A1_RSA_MODULUS: u8 = 0xA1;
+/// Type of the private number of an ECC key.
+pub const TYPE_B1_ECC_PRIVATE: u8 = 0xB1;
 /// Type of the point of an ECC public key.
 pub const TYPE_B0_ECC_POINT: u8 = 0xB0;
 /// Type of the reference of the curve of an ECC key.
@@ -62,6 +68,8 @@ pub enum KeyType {
     RsaPublic = TYPE_A1_RSA_MODULUS,
     /// ECC public key; the type of its first component, the point.
     EccPublic = TYPE_B0_ECC_POINT,
+    /// ECC private key; the type of its first component, the number.
+    EccPrivate = TYPE_B1_ECC_PRIVATE,
 }
 
 impl KeyType {
@@ -74,6 +82,7 @@ impl KeyType {
             0x85 => Some(Self::Psk),
             TYPE_A1_RSA_MODULUS => Some(Self::RsaPublic),
             TYPE_B0_ECC_POINT => Some(Self::EccPublic),
+            TYPE_B1_ECC_PRIVATE => Some(Self::EccPrivate),
             _ => None,
         }
     }
@@ -92,6 +101,7 @@ impl KeyType {
             Self::Aes | Self::Psk => matches!(len, 16 | 24 | 32),
             Self::RsaPublic => matches!(len, 64..=256),
             Self::EccPublic => matches!(len, 64..=133),
+            Self::EccPrivate => matches!(len, 32..=66),
         }
     }
 
@@ -116,7 +126,7 @@ impl KeyType {
                 }
             }
             Self::Aes | Self::Psk => Aes::new(key).ok().map(|key| key.kcv()),
-            Self::RsaPublic | Self::EccPublic => None,
+            Self::RsaPublic | Self::EccPublic | Self::EccPrivate => None,
         }
     }
 }
@@ -130,7 +140,7 @@ pub struct Field<'a> {
     pub len: usize,
     /// The encrypted key, as long as the key or padded to whole blocks of the DEK; of a public key the modulus or point.
     pub encrypted: &'a [u8],
-    /// Of a public key the exponent or the curve reference; empty otherwise.
+    /// Of a public key the exponent or the curve reference, of a private one the curve reference; empty otherwise.
     pub second: &'a [u8],
     /// Check value; empty if none was sent.
     pub check_value: &'a [u8],
@@ -221,7 +231,7 @@ impl<'a> Fields<'a> {
         let key_type = KeyType::from_byte(byte).ok_or(FieldError::Type(byte))?;
         let second = match key_type {
             KeyType::RsaPublic => named(&mut rest, second_format, TYPE_A0_RSA_EXPONENT)?,
-            KeyType::EccPublic => named(&mut rest, second_format, TYPE_F0_ECC_CURVE)?,
+            KeyType::EccPublic | KeyType::EccPrivate => named(&mut rest, second_format, TYPE_F0_ECC_CURVE)?,
             KeyType::Des | KeyType::Aes | KeyType::Psk => &[],
         };
         let check_value = short(&mut rest)?;
@@ -242,7 +252,8 @@ impl<'a> Fields<'a> {
             // A DES key is whole blocks, so no clear length goes before it [GPC 11.8.2.3.1]; Py-GP sends one all the same.
             KeyType::Des if block.len() % 2 == 0 => (block.len(), block),
             KeyType::RsaPublic | KeyType::EccPublic => (block.len(), block),
-            KeyType::Des | KeyType::Aes | KeyType::Psk => {
+            KeyType::Aes | KeyType::Psk | KeyType::EccPrivate if block.len() % 2 == 0 => (block.len(), block),
+            KeyType::Des | KeyType::Aes | KeyType::Psk | KeyType::EccPrivate => {
                 let (&len, encrypted) = block.split_first().ok_or(FieldError::Length)?;
                 (usize::from(len), encrypted)
             }
@@ -250,14 +261,17 @@ impl<'a> Fields<'a> {
         let padded = if key_type.is_public() { len } else { len.next_multiple_of(16) };
         let second_fits = match key_type {
             KeyType::RsaPublic => matches!(second.len(), 1..=4),
-            KeyType::EccPublic => second.len() == 1,
+            KeyType::EccPublic | KeyType::EccPrivate => second.len() == 1,
             KeyType::Des | KeyType::Aes | KeyType::Psk => true,
         };
         let fits = key_type.allows_len(len)
             && encrypted.len() >= len
             && encrypted.len() <= padded
             && second_fits
-            && matches!(check_value.len(), 0 | 3);
+            && match key_type {
+                KeyType::EccPrivate => check_value.is_empty(),
+                _ => matches!(check_value.len(), 0 | 3),
+            };
         if !fits {
             return Err(FieldError::Length);
         }
@@ -347,6 +361,26 @@ pub fn put_rsa_field(out: &mut [u8], at: usize, modulus: &[u8], exponent: &[u8])
 #[must_use]
 pub fn put_ecc_field(out: &mut [u8], at: usize, point: &[u8], curve: u8) -> Option<usize> {
     let at = put_component(out, at, TYPE_B0_ECC_POINT, point)?;
+    let at = put_component(out, at, TYPE_F0_ECC_CURVE, &[curve])?;
+    put(out, at, &[0x00])
+}
+
+/// Writes the field of an ECC private key encrypted under the DEK behind the first `at` bytes of `out`; returns the new length. The
+/// clear length is told where the encrypted number is longer.
+#[must_use]
+pub fn put_ecc_private_field(
+    out: &mut [u8],
+    at: usize,
+    clear_len: usize,
+    encrypted: &[u8],
+    curve: u8,
+) -> Option<usize> {
+    let clear = u8::try_from(clear_len).ok().filter(|_| encrypted.len() >= clear_len)?;
+    let inner: &[u8] = if encrypted.len() == clear_len { &[] } else { core::slice::from_ref(&clear) };
+    let len = u8::try_from(inner.len().checked_add(encrypted.len())?).ok()?;
+    let at = put(out, at, &[TYPE_B1_ECC_PRIVATE, len])?;
+    let at = put(out, at, inner)?;
+    let at = put(out, at, encrypted)?;
     let at = put_component(out, at, TYPE_F0_ECC_CURVE, &[curve])?;
     put(out, at, &[0x00])
 }

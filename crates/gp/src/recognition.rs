@@ -24,28 +24,33 @@ const GLOBALPLATFORM: [u8; 6] = [0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B];
 pub struct Protocol {
     /// Protocol number (02, 03, …).
     pub scp: u8,
-    /// Its "i" parameter.
-    pub i: u8,
+    /// Its "i" parameter: one byte, of SCP11 two.
+    pub i: u16,
+}
+
+impl From<Scp> for Protocol {
+    fn from(scp: Scp) -> Self {
+        Self { scp: scp.number(), i: scp.i().into() }
+    }
 }
 
 /// Writes the inner template `73`: GlobalPlatform 2.3.1 and the secure channel protocols. It also goes into the FCI of the issuer domain.
-pub fn write_template(w: &mut Writer<'_>, protocols: impl Iterator<Item = Scp>) {
+pub fn write_template(w: &mut Writer<'_>, protocols: impl Iterator<Item = Protocol>) {
     write_template_with(w, protocols, &[]);
 }
 
 /// The same with the objects the issuer adds behind it, see [`issuer_part`].
-pub fn write_template_with(w: &mut Writer<'_>, protocols: impl Iterator<Item = Scp>, issuer: &[u8]) {
+pub fn write_template_with(w: &mut Writer<'_>, protocols: impl Iterator<Item = Protocol>, issuer: &[u8]) {
     let mut protocols = protocols;
     let arc = &GLOBALPLATFORM[..];
     w.nested(TAG_73, |w| {
         w.put_parts(TAG_06_OID, &[arc, &[1]]);
         w.nested(TAG_60_VERSION, |w| w.put_parts(TAG_06_OID, &[arc, &[2, 2, 3, 1]]));
         w.nested(TAG_63_IDENTIFICATION, |w| w.put_parts(TAG_06_OID, &[arc, &[3]]));
-        // "i" is one base-128 byte: none of the values of this crate reaches 80.
-        for scp in &mut protocols {
-            w.nested(TAG_64_SECURE_CHANNEL, |w| {
-                w.put_parts(TAG_06_OID, &[arc, &[4, scp.number(), scp.i()]]);
-            });
+        for protocol in &mut protocols {
+            let (digits, first) = base_128(protocol.i);
+            let i = digits.get(first..).unwrap_or(&digits);
+            w.nested(TAG_64_SECURE_CHANNEL, |w| w.put_parts(TAG_06_OID, &[arc, &[4, protocol.scp], i]));
         }
         w.raw(issuer);
     });
@@ -74,6 +79,24 @@ pub fn issuer_part(value: &[u8]) -> Result<Option<&[u8]>, At<TlvError>> {
     Ok(Some(template.value()))
 }
 
+/// A number of an object identifier, most significant digit first, and where it begins. [X.690 8.19.2]
+fn base_128(number: u16) -> ([u8; 3], usize) {
+    let digit = |shift: u32| u8::try_from(number.checked_shr(shift).unwrap_or(0) & 0x7F).unwrap_or(0);
+    let digits = [0x80 | digit(14), 0x80 | digit(7), digit(0)];
+    (digits, if number < 0x80 { 2 } else { usize::from(number < 0x4000) })
+}
+
+/// The number these digits say, the last of which alone lacks the high bit.
+fn from_base_128(digits: &[u8]) -> Option<u16> {
+    let (&last, before) = digits.split_last()?;
+    let well_formed = last & 0x80 == 0
+        && before.iter().all(|digit| digit & 0x80 != 0)
+        && before.len() <= 2
+        && before.first() != Some(&0x80);
+    let number = digits.iter().fold(0_u32, |sum, digit| sum << 7 | u32::from(digit & 0x7F));
+    u16::try_from(number).ok().filter(|_| well_formed)
+}
+
 /// The protocols in the response data of GET DATA `66`; unreadable ones are left out.
 ///
 /// # Errors
@@ -98,9 +121,7 @@ fn listed(template: &[u8]) -> impl Iterator<Item = Protocol> + '_ {
         |object| {
             let oid = parse(object.value(), Rules::ISO).next()?.ok()?;
             match *oid.value().strip_prefix(&GLOBALPLATFORM)? {
-                [4, scp, i] if i < 0x80 => Some(Protocol { scp, i }),
-                // Base-128 in two bytes.
-                [4, scp, 0x81, low] if low < 0x80 => Some(Protocol { scp, i: low | 0x80 }),
+                [4, scp, ref i @ ..] => Some(Protocol { scp, i: from_base_128(i)? }),
                 _ => None,
             }
         },

@@ -8,6 +8,9 @@
 //!  receipt, session keys                       ◀──     ephemeral key, receipt                agreement
 //!  from here as SCP03, the receipt as first chaining value                                   crate::scp03
 //! ```
+//! What the host is: the chain of its certificates begins at the key of an authority that the card has (identifiers 10, 20 to 2F), and the
+//! card may have a list of serial numbers it accepts.
+//!
 //! | variant | host is authentic | card's half of the first secret | second secret |
 //! |---|---|---|---|
 //! | a | yes | an ephemeral key | static with static |
@@ -19,12 +22,21 @@ pub mod authenticate;
 pub mod certificate;
 
 pub use agreement::{Secrets, SessionKeys};
-pub use authenticate::Authenticate;
+pub use authenticate::{Authenticate, Identifiers};
 
 use huiwan_apdu::{Command, Ne};
 
-/// The protocol number in card recognition data.
+/// Protocol number.
 pub const SCP: u8 = 0x11;
+/// The "i" parameter of a card that speaks a, b and c with X.509 certificates. (a YubiKey 5.7; the text that gives its bits a meaning
+/// is not public)
+pub const I: u16 = 0x0D86;
+/// Instruction byte of GENERATE KEY. (yubikey-manager)
+pub const GENERATE_KEY: u8 = 0xF1;
+/// Identifier of the key of a host's authority by habit; 20 to 2F are for more of them. \[GPC_GUI_010\]
+pub const KID_AUTHORITY: u8 = 0x10;
+/// Reference of the curve P-256 in keys. [AmdE 4.5]
+pub const CURVE_P256: u8 = 0x00;
 /// Instruction byte of PERFORM SECURITY OPERATION.
 pub const PERFORM_SECURITY_OPERATION: u8 = 0x2A;
 /// P2 bit of PERFORM SECURITY OPERATION: more certificates follow.
@@ -44,6 +56,19 @@ pub const fn perform_security_operation(
     Command::new(cla, PERFORM_SECURITY_OPERATION, key_version, p2)
         .with_data(certificate)
         .with_ne(Ne::MAX_SHORT)
+}
+
+/// GENERATE KEY: a new private key under this version and identifier, in place of the key of version `replaced` (00: of none). The answer is
+/// `B0` with the public point. (yubikey-manager)
+#[must_use]
+pub const fn generate_key(cla: u8, replaced: u8, key_id: u8, data: &[u8; 4]) -> Command<'_> {
+    Command::new(cla, GENERATE_KEY, replaced, key_id).with_data(data).with_ne(Ne::MAX_SHORT)
+}
+
+/// The data of GENERATE KEY: version ‖ F0 01 curve.
+#[must_use]
+pub const fn generate_key_data(key_version: u8, curve: u8) -> [u8; 4] {
+    [key_version, crate::put_key::TYPE_F0_ECC_CURVE, 0x01, curve]
 }
 
 /// The data of GET DATA `BF21` that asks for the certificate of a key: A6 { 83 identifier ‖ version }.
@@ -93,7 +118,18 @@ impl Variant {
         }
     }
 
-    /// Reads the parameters; `None` for what is none, or says that a host identifier is part of the derivation.
+    /// The variant of a card's key with this identifier.
+    #[must_use]
+    pub const fn from_key_id(key_id: u8) -> Option<Self> {
+        match key_id {
+            0x11 => Some(Self::A),
+            0x13 => Some(Self::B),
+            0x15 => Some(Self::C),
+            _ => None,
+        }
+    }
+
+    /// Reads the parameters without the bit that says whether identifiers are part of the derivation; `None` for what is none.
     #[must_use]
     pub const fn from_byte(byte: u8) -> Option<Self> {
         match byte {

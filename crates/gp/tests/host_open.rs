@@ -405,7 +405,7 @@ fn recognition_data_that_name_nothing_but_implicit_initiation() {
         w.nested(huiwan_tlv::Tag::new(0x6F), |w| {
             w.put(huiwan_tlv::Tag::new(0x84), CardProfile::DEFAULT.issuer_aid.as_bytes());
             w.nested(huiwan_tlv::Tag::new(0xA5), |w| {
-                huiwan_gp::recognition::write_template(w, [Scp::Scp02(Options::I1A)].into_iter());
+                huiwan_gp::recognition::write_template(w, [Scp::Scp02(Options::I1A).into()].into_iter());
             });
         });
         let fci = [&*w.finish().unwrap(), &[0x90, 0x00]].concat();

@@ -172,7 +172,7 @@ fn handshake(variant: Variant, level: Level, key_len: u8) -> AwaitReceipt<P256> 
 fn answer(variant: Variant, data: &[u8], mode: Mode) -> Result<(Session, Vec<u8>), Sw> {
     let keys = keys();
     let host = keys.host.public().unwrap();
-    let own = CardKeys { key_version: 3, own: &keys.card, host: Some(&host) };
+    let own = CardKeys { key_version: 3, own: &keys.card, host: Some(&host), card_group: &[] };
     let mut card = Session::none();
     let mut buffer = [0; 256];
     let mut reply = ResponseWriter::new(&mut buffer);
@@ -304,7 +304,7 @@ fn handshakes_that_fail() {
         assert_eq!(answer(another, &data, Mode::S8).map(|_| ()).unwrap_err(), Sw::CONDITIONS_NOT_SATISFIED);
     }
     // Without the host's certificate there is no mutual authentication.
-    let own = CardKeys { key_version: 3, own: &keys.card, host: None };
+    let own = CardKeys { key_version: 3, own: &keys.card, host: None, card_group: &[] };
     let mut buffer = [0; 256];
     let data = handshake(Variant::A, Level::All, 16).command(0x80, 1, 1).data().to_vec();
     let refused = Session::none().authenticate_scp11::<P256, Sha256>(

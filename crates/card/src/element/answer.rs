@@ -10,11 +10,9 @@ use crate::directory::Directory;
 use crate::memory::Memory;
 use crate::response::ResponseWriter;
 
-const SIZE: usize = MAX_RESPONSE + 2;
-
 /// Answer data and, behind the part that is sent, its status word.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct Answer<const SIZE: usize> {
     bytes: [u8; SIZE],
     pub(super) len: usize,
     sent: (usize, usize),
@@ -32,7 +30,7 @@ pub(super) struct Pending {
     repeat: Option<[u8; 4]>,
 }
 
-impl Answer {
+impl<const SIZE: usize> Answer<SIZE> {
     pub(super) const fn new() -> Self {
         Self { bytes: [0; SIZE], len: 0, sent: (0, 0) }
     }
@@ -56,8 +54,9 @@ impl Answer {
     }
 
     pub(super) fn writer(&mut self) -> ResponseWriter<'_> {
-        let len = self.len;
-        ResponseWriter::resume(self.bytes.first_chunk_mut::<MAX_RESPONSE>().map_or(&mut [], |data| data), len)
+        // The status word needs the last two.
+        let most = SIZE.saturating_sub(2);
+        ResponseWriter::resume(self.bytes.get_mut(..most).unwrap_or_default(), self.len)
     }
 
     pub(super) fn set_len(&mut self, len: usize) {
@@ -83,8 +82,14 @@ impl Answer {
     }
 }
 
-impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRATCH: usize>
-    Element<'_, M, D, SLOTS, SLOT, SCRATCH>
+impl<
+    M: Memory,
+    D: Directory,
+    const SLOTS: usize,
+    const SLOT: usize,
+    const SCRATCH: usize,
+    const ANSWER: usize,
+> Element<'_, M, D, SLOTS, SLOT, SCRATCH, ANSWER>
 {
     fn speaks_t0(&self) -> bool {
         self.options.t0 && self.interface == Some(Interface::Contact)

@@ -1,6 +1,7 @@
 //! Command chaining: the pieces are joined in scratch and processed as one extended command. [ISO 7816-4 5.3.3]
 //!
-//! Chains are joined for interindustry classes, whose coding of the chaining bit is ISO's. One chain is open at a time; a command
+//! Chains are joined for interindustry classes, whose coding of the chaining bit is ISO's, and for proprietary ones if the module wants
+//! it ([`Module::joins_chains`](crate::Module::joins_chains)). One chain is open at a time; a command
 //! that is not its next piece ends it with 6985, data that do not fit end it with 6A84.
 
 use huiwan_apdu::{Class, Command, Sw};
@@ -23,8 +24,14 @@ pub(super) struct Chain {
     len: usize,
 }
 
-impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRATCH: usize>
-    Element<'_, M, D, SLOTS, SLOT, SCRATCH>
+impl<
+    M: Memory,
+    D: Directory,
+    const SLOTS: usize,
+    const SLOT: usize,
+    const SCRATCH: usize,
+    const ANSWER: usize,
+> Element<'_, M, D, SLOTS, SLOT, SCRATCH, ANSWER>
 {
     /// One command of a chain: the pieces are joined in scratch and processed as one extended command with the last.
     pub(super) fn join(

@@ -63,8 +63,14 @@ pub(super) fn slot<const SLOT: usize>(
     Some(&mut slot.bytes)
 }
 
-impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRATCH: usize>
-    Element<'_, M, D, SLOTS, SLOT, SCRATCH>
+impl<
+    M: Memory,
+    D: Directory,
+    const SLOTS: usize,
+    const SLOT: usize,
+    const SCRATCH: usize,
+    const ANSWER: usize,
+> Element<'_, M, D, SLOTS, SLOT, SCRATCH, ANSWER>
 {
     /// Releases the slots on `channel` but those of the selected application and of its domain.
     pub(super) fn sweep_slots(&mut self, channel: u8) {

@@ -117,8 +117,14 @@ pub(super) fn perform(
     action.unwrap_or_else(Action::Reply)
 }
 
-impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRATCH: usize>
-    Element<'_, M, D, SLOTS, SLOT, SCRATCH>
+impl<
+    M: Memory,
+    D: Directory,
+    const SLOTS: usize,
+    const SLOT: usize,
+    const SCRATCH: usize,
+    const ANSWER: usize,
+> Element<'_, M, D, SLOTS, SLOT, SCRATCH, ANSWER>
 {
     /// Calls the frame on top: its `process`, or what it waited for.
     pub(super) fn top(&mut self, env: &mut Environment<'_>, then: Option<Then>) -> Action {

@@ -55,8 +55,14 @@ impl Job {
     }
 }
 
-impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRATCH: usize>
-    Element<'_, M, D, SLOTS, SLOT, SCRATCH>
+impl<
+    M: Memory,
+    D: Directory,
+    const SLOTS: usize,
+    const SLOT: usize,
+    const SCRATCH: usize,
+    const ANSWER: usize,
+> Element<'_, M, D, SLOTS, SLOT, SCRATCH, ANSWER>
 {
     /// The input of the job that is waiting, empty without one.
     #[must_use]

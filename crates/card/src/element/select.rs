@@ -19,8 +19,14 @@ const FCP: u8 = 0x04;
 /// P2: no answer data wanted.
 const NO_DATA: u8 = 0x0C;
 
-impl<M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRATCH: usize>
-    Element<'_, M, D, SLOTS, SLOT, SCRATCH>
+impl<
+    M: Memory,
+    D: Directory,
+    const SLOTS: usize,
+    const SLOT: usize,
+    const SCRATCH: usize,
+    const ANSWER: usize,
+> Element<'_, M, D, SLOTS, SLOT, SCRATCH, ANSWER>
 {
     pub(super) fn select(
         &mut self,

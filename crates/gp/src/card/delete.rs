@@ -7,6 +7,7 @@
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::{Batch, Forward, InstanceId};
 
+use super::certificates;
 use super::content::Signed;
 use super::crs::notify;
 use super::domain::Settings;
@@ -211,7 +212,7 @@ fn delete_keys(
 ) -> Result<Done, Sw> {
     let domain = x.domain.instance;
     let serving = (x.progress.key_owner == domain.0).then(|| x.session.key_version());
-    let mut buffer = zeroize::Zeroizing::new([0; 2 * keys::SET_MAX + 192]);
+    let mut buffer = zeroize::Zeroizing::new([0; 2 * keys::SET_MAX + 448]);
     let mut batch = Batch::new(&mut *buffer);
     let (mut found, mut opening, mut after) = (false, None, None);
     let default = x.domain.default_key_version(&x.card);
@@ -230,17 +231,22 @@ fn delete_keys(
         for key in set.keys().filter(|key| id.is_some_and(|id| id != key.id)) {
             rest.push(key.id, key.key_type, key.attributes, key.value).ok_or(Sw::UNKNOWN)?;
         }
-        // A set is of no use for a channel without one of its keys.
-        let breaks = set.opens_channel(x.scp02);
-        if serving == Some(held) || (breaks && !rest.is_empty()) {
+        // A set is of no use for a channel without one of its keys; others beside them can go.
+        let opens = rest.opens_channel(x.scp02);
+        let breaks = set.opens_channel(x.scp02) && !opens;
+        if (serving == Some(held) && !opens) || (breaks && !rest.is_empty()) {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
+        for key in set.keys().filter(|key| rest.key(key.id).is_none()) {
+            certificates::forget(x.cx.memory, domain, [key.id, held], &mut batch)?;
+        }
+        opening = opening.or(opens.then_some(held));
         if rest.is_empty() {
             keys::delete(domain, held, &mut batch);
         } else {
             rest.put(domain, held, false, &mut batch);
         }
-        default_goes |= held == default;
+        default_goes |= held == default && !opens;
     }
     if !found {
         return Err(Sw::REFERENCED_DATA_NOT_FOUND);

@@ -2,7 +2,7 @@
 
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::ObjectId;
-use huiwan_tlv::{Tag, Writer};
+use huiwan_tlv::{Rules, Tag, Writer, parse};
 
 use super::keys::{self, KeySet};
 use super::manager::{CardManager, Done, Exchange};
@@ -10,8 +10,9 @@ use super::store_data::OBJECT_MAX;
 use super::{certificates, content, objects, registry};
 use crate::get_data::{
     TAG_2F00_APPLICATIONS, TAG_5F50_MANAGER_URL, TAG_9F7F_CPLC, TAG_42_IIN, TAG_45_CIN, TAG_67_CAPABILITIES,
-    TAG_BF21_CERTIFICATES, TAG_C1_SEQUENCE_COUNTER, TAG_C2_CONFIRMATION_COUNTER, TAG_CF_KEY_DIVERSIFICATION,
-    TAG_D3_SECURITY_LEVEL, TAG_FF21_RESOURCES,
+    TAG_83_KEY, TAG_BF21_CERTIFICATES, TAG_C1_SEQUENCE_COUNTER, TAG_C2_CONFIRMATION_COUNTER,
+    TAG_CF_KEY_DIVERSIFICATION, TAG_D3_SECURITY_LEVEL, TAG_FF21_RESOURCES, TAG_FF33_HOST_AUTHORITIES,
+    TAG_FF34_CARD_AUTHORITIES,
 };
 use crate::get_status::TAG_4F_AID;
 use crate::key_information::{TAG_C0_KEY, TAG_E0_KEY_INFORMATION};
@@ -61,11 +62,15 @@ impl CardManager<'_> {
             TAG_2F00_APPLICATIONS => applications(x)?,
             TAG_FF21_RESOURCES => resources(x)?,
             TAG_BF21_CERTIFICATES => {
-                let key = certificates::asked(command.data())?;
-                let mut buffer = [0; certificates::CERTIFICATE_MAX];
-                let value = certificates::read(memory, x.domain.instance, key, &mut buffer)?;
-                x.reply.tlv(|w| w.put(TAG_BF21_CERTIFICATES, value))?;
+                certificates::answer(x, certificates::asked(command.data())?)?;
             }
+            tag @ TAG_FF33_HOST_AUTHORITIES => {
+                certificates::answer_authorities(x, tag, certificates::Kind::HostAuthority)?;
+            }
+            tag @ TAG_FF34_CARD_AUTHORITIES => {
+                certificates::answer_authorities(x, tag, certificates::Kind::CardAuthority)?;
+            }
+            TAG_83_KEY => certificates::answer_key(x, command.data())?,
             TAG_D3_SECURITY_LEVEL => {
                 let level = x.session.level().ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
                 x.reply.tlv(|w| w.put(TAG_D3_SECURITY_LEVEL, &[0x80 | level.byte()]))?;
@@ -77,8 +82,25 @@ impl CardManager<'_> {
             tag @ TAG_9F7F_CPLC => stored(x, tag, objects::CPLC)?,
             _ => return Err(Sw::REFERENCED_DATA_NOT_FOUND),
         }
+        if self.profile.bare_get_data && command.cla() & 0x80 == 0 {
+            unwrap(x)?;
+        }
         Ok(Done::OK)
     }
+}
+
+/// Leaves the value of the data object in the reply.
+fn unwrap(x: &mut Exchange<'_, '_, '_, '_, '_>) -> Result<(), Sw> {
+    let told = x.reply.as_mut_slice();
+    let whole = told.len();
+    let Some(Ok(object)) = parse(told, Rules::ISO).next() else { return Ok(()) };
+    // Several objects without a template (C0) are as they are.
+    if object.raw().len() == whole {
+        let from = object.value_at();
+        told.copy_within(from.., 0);
+        x.reply.truncate(whole.saturating_sub(from));
+    }
+    Ok(())
 }
 
 fn stored(x: &mut Exchange<'_, '_, '_, '_, '_>, tag: Tag, object: ObjectId) -> Result<(), Sw> {

@@ -219,6 +219,7 @@ impl CardManager<'_> {
         let secure_channel = [scp03::SCP, scp03.byte(), AES_ALL_SIZES];
         let mut told = Capabilities::new(secure_channel, domain, self.grantable(false));
         told.scp02 = self.profile.scp02.map(|options| options.byte());
+        told.scp11 = self.scp11.and_then(|scp11| Some((*scp11.profile.told.first()?, AES_ALL_SIZES)));
         if self.content.is_some() {
             told.load = true;
             told.signatures = Capabilities::SYMMETRIC;

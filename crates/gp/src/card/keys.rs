@@ -5,7 +5,8 @@
 //! ```text
 //! key identifier ‖ type ‖ 01 if it came with usage and access ‖ usage ‖ access ‖ length (2) ‖ value
 //! ```
-//! The value of an RSA public key is the length of the exponent ‖ exponent ‖ modulus, that of an ECC one curve reference ‖ point.
+//! The value of an RSA public key is the length of the exponent ‖ exponent ‖ modulus, that of an ECC key curve reference ‖ point or
+//! private number.
 
 use huiwan_apdu::Sw;
 use huiwan_card::{Batch, InstanceId, Memory, MemoryError, ObjectId};
@@ -55,13 +56,20 @@ impl Key<'_> {
         Some((curve, point))
     }
 
+    /// Curve reference and number of an ECC private key.
+    pub(crate) fn ecc_private(&self) -> Option<(u8, &[u8])> {
+        let (&curve, d) = self.value.split_first().filter(|_| self.key_type == KeyType::EccPrivate)?;
+        Some((curve, d))
+    }
+
     fn describe(&self, version: u8) -> KeyDescription {
         let len = |value: &[u8]| u16::try_from(value.len()).unwrap_or_default();
-        let components = match (self.rsa(), self.ecc()) {
-            (Some((exponent, modulus)), _) => {
+        let components = match (self.rsa(), self.ecc(), self.ecc_private()) {
+            (Some((exponent, modulus)), ..) => {
                 Components::Rsa { exponent: len(exponent), modulus: len(modulus) }
             }
-            (_, Some((curve, point))) => Components::Ecc { point: len(point), curve },
+            (_, Some((curve, point)), _) => Components::Ecc { point: len(point), curve },
+            (.., Some((curve, d))) => Components::EccPrivate { len: len(d), curve },
             _ => Components::Secret { key_type: self.key_type.byte(), len: len(self.value) },
         };
         KeyDescription { id: self.id, version, components, attributes: self.attributes }

@@ -8,12 +8,14 @@ use super::content::Content;
 use super::domain::{Domain, Settings};
 use super::keys;
 use super::registry::{self, Card};
+use super::scp11::Scp11;
 use super::secure_channel::{Dek, SESSION_LEN, Session};
-use super::{CardProfile, ModuleEntry, pieces};
+use super::{CardProfile, ModuleEntry, certificates, pieces};
 use crate::install::DomainParameters;
 use crate::life_cycle::CardState;
 use crate::privileges::Privileges;
 use crate::scp03::c_mac;
+use crate::scp11::GENERATE_KEY;
 use crate::{
     delete, get_data, get_status, host, initialize_update, install, load, put_key, scp02, set_status,
     store_data,
@@ -34,6 +36,7 @@ pub struct CardManager<'a> {
     pub(super) profile: &'a CardProfile,
     pub(super) modules: &'a [ModuleEntry],
     pub(super) content: Option<Content<'a>>,
+    pub(super) scp11: Option<Scp11>,
 }
 
 impl<'a> CardManager<'a> {
@@ -41,7 +44,7 @@ impl<'a> CardManager<'a> {
     /// supplementary security domains.
     #[must_use]
     pub const fn new(profile: &'a CardProfile, modules: &'a [ModuleEntry]) -> Self {
-        Self { profile, modules, content: None }
+        Self { profile, modules, content: None, scp11: None }
     }
 
     /// What the issuer domain may do.
@@ -254,6 +257,10 @@ impl CardManager<'_> {
     fn first(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, command: &Command<'_>) -> Result<Done, Sw> {
         // 80 to 83 and C0 to CF; others are of other authorities, or announce pieces of a chain, which are not put together. [GPC 11.1.4]
         let proprietary = matches!(c_mac::plain_class(command.cla()), 0x80..=0x83 | 0xC0..=0xCF);
+        let handshake = self.scp11.filter(|_| proprietary).and_then(|scp11| scp11.handshake(command));
+        if let Some(handshake) = handshake {
+            return handshake(self, x, command);
+        }
         // The handshake carries its own protection, or none; a class byte with secure messaging is taken on INITIALIZE UPDATE too.
         match command.ins() {
             initialize_update::INS if proprietary => return self.initialize_update(x, command),
@@ -261,6 +268,9 @@ impl CardManager<'_> {
                 return self.external_authenticate(x, command);
             }
             _ => x.session.forget_challenge(),
+        }
+        if self.scp11.is_some() && command.data().len() > DATA_MAX {
+            return self.long(x, command);
         }
         let mut buffer = Zeroizing::new([0; DATA_MAX]);
         let plain = match self.initiate(x, command)? {
@@ -289,6 +299,8 @@ impl CardManager<'_> {
         }
         match plain.cla() {
             _ if proprietary => {}
+            // Hosts of SCP11 send it so (yubikey-manager, OpenSCP); as APPEND RECORD it has no meaning where there are no files.
+            _ if interindustry && plain.ins() == store_data::INS && self.scp11.is_some() => {}
             // By file identifier, as readers that look for an MF do: there is none, nor any other file. [ISO 7816-4 11.2.2]
             _ if interindustry && plain.ins() == Ins::SELECT.value() => return Err(Sw::FILE_NOT_FOUND),
             0x90..=0x9F | 0xD0..=0xDF => return Err(Sw::CHAINING_NOT_SUPPORTED),
@@ -298,6 +310,7 @@ impl CardManager<'_> {
             get_status::INS | set_status::INS => true,
             install::INS | store_data::INS | put_key::INS | delete::INS => false,
             load::INS if self.content.is_some() => false,
+            GENERATE_KEY if self.scp11.is_some() => false,
             _ => return Err(Sw::INS_NOT_SUPPORTED),
         };
         if x.card.state == CardState::Terminated || (x.card.state == CardState::CardLocked && !when_locked) {
@@ -317,6 +330,37 @@ impl CardManager<'_> {
         }
         x.progress.chain = chain;
         self.whole(x, &plain, None)
+    }
+
+    /// A command too long for a short one: objects of the domain, certificates above all. The plain data are in the first half of the work
+    /// space meanwhile.
+    #[inline(never)]
+    fn long(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, command: &Command<'_>) -> Result<Done, Sw> {
+        let room = core::mem::take(&mut x.cx.scratch);
+        let (data, rest) = room.split_at_mut_checked(command.data().len()).ok_or(Sw::WRONG_LENGTH)?;
+        x.cx.scratch = rest;
+        let plain = x.session.unwrap(command, data)?;
+        x.progress.listing = 0;
+        self.end_load_before(x, &plain)?;
+        let class = matches!(plain.cla(), 0x00..=0x03 | 0x40..=0x4F | 0x80..=0x83 | 0xC0..=0xCF);
+        let own = x.progress.target == 0 && x.cx.served.is_none();
+        let structure = store_data::Control::from_byte(plain.p1()).map(|control| control.structure);
+        let objects =
+            matches!(structure, Some(store_data::Structure::Unstated | store_data::Structure::BerTlv));
+        if plain.ins() != store_data::INS || !class || !own || !objects {
+            return Err(Sw::WRONG_LENGTH);
+        }
+        if matches!(x.card.state, CardState::CardLocked | CardState::Terminated) {
+            return Err(Sw::CONDITIONS_NOT_SATISFIED);
+        }
+        if core::mem::take(&mut x.progress.chain) != 0 {
+            x.progress.end_personalisation();
+            return Err(Sw::CONDITIONS_NOT_SATISFIED);
+        }
+        if !x.session.is_open() {
+            return Err(Sw::SECURITY_STATUS);
+        }
+        self.store_data(x, &plain)
     }
 
     /// The same command after the instance it concerned was called.
@@ -387,6 +431,10 @@ impl CardManager<'_> {
             (delete::INS, Some(result)) => self.uninstalled(x, command, result),
             (load::INS, None) => match self.content {
                 Some(content) => (content.load)(self, x, command),
+                None => Err(Sw::INS_NOT_SUPPORTED),
+            },
+            (GENERATE_KEY, None) => match self.scp11 {
+                Some(scp11) => (scp11.generate)(self, x, command),
                 None => Err(Sw::INS_NOT_SUPPORTED),
             },
             _ => Err(Sw::UNKNOWN),
@@ -474,11 +522,17 @@ impl Module for CardManager<'_> {
         self.take(&mut exchange, dgi, data)
     }
 
+    /// Certificates of hosts come so.
+    fn joins_chains(&self) -> bool {
+        self.scp11.is_some()
+    }
+
     fn power_on(&self, cx: &mut Context<'_>) {
         // What cannot be swept now is swept next time; nothing depends on it.
         if cx.instance == InstanceId::ISSUER {
             let _ = registry::sweep(cx.memory);
         }
         let _ = pieces::sweep(cx.memory, cx.instance);
+        let _ = certificates::sweep(cx.memory, cx.instance);
     }
 }

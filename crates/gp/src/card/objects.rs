@@ -22,8 +22,9 @@
 //! | 0300 + key version | domain | sequence counter, 3 bytes (SCP02 counts in the low two), absent: 0 |
 //! | 0400 + n | domain | piece n of a data grouping or of a chain of commands not yet complete |
 //! | 0500 + instance | card | registry entry of a load file, see [`super::load_file`] |
-//! | 0600 + n | domain | certificate n: key identifier ‖ key version ‖ `BF21` |
+//! | 0600 + n | domain | what is kept for a key of SCP11, see [`super::certificates`] |
 //! | 0700 + instance | card | user interaction parameters, see [`super::contactless`] |
+//! | 0E00 + n | domain | piece n of certificates |
 //!
 //! A loaded file has an instance number of its own; its pieces are objects of that instance:
 //!
@@ -53,6 +54,7 @@ const PIECE: u16 = 0x0400;
 const LOAD_FILE: u16 = 0x0500;
 const CERTIFICATE: u16 = 0x0600;
 const INTERACTION: u16 = 0x0700;
+const CERTIFICATE_PIECE: u16 = 0x0E00;
 
 const fn issuer(id: u16) -> ObjectId {
     ObjectId::new(InstanceId::ISSUER, id)
@@ -196,4 +198,19 @@ pub(crate) fn certificate_of(object: ObjectId, domain: InstanceId) -> Option<u8>
 /// The object before every certificate of a domain.
 pub(crate) const fn before_certificates(domain: InstanceId) -> ObjectId {
     before(domain, CERTIFICATE)
+}
+
+/// Piece `n` of certificates of a domain.
+pub(crate) const fn certificate_piece(domain: InstanceId, n: u8) -> ObjectId {
+    numbered(domain, CERTIFICATE_PIECE, n)
+}
+
+/// The number of a piece of certificates.
+pub(crate) fn certificate_piece_of(object: ObjectId, domain: InstanceId) -> Option<u8> {
+    of(object, domain, CERTIFICATE_PIECE)
+}
+
+/// The object before every piece of certificates of a domain.
+pub(crate) const fn before_certificate_pieces(domain: InstanceId) -> ObjectId {
+    before(domain, CERTIFICATE_PIECE)
 }

@@ -5,10 +5,10 @@ use huiwan_card::{Batch, InstanceId};
 use huiwan_crypto::ct_eq;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::INITIAL_KEY_VERSION;
 use super::keys::{self, KeySet, SET_MAX};
 use super::manager::{CardManager, Done, Exchange};
 use super::registry::RECORD_MAX;
+use super::{INITIAL_KEY_VERSION, certificates};
 use crate::put_key::{Field, KID_DEK, KeyData, KeyType, SEVERAL};
 
 /// Keys of one command at most.
@@ -41,7 +41,7 @@ impl CardManager<'_> {
         let mut id = first_id;
         for field in data.fields() {
             let field = field.map_err(|_| Sw::WRONG_DATA)?;
-            let check_value = store(x, &mut set, id, &field)?;
+            let check_value = self.store(x, &mut set, id, &field)?;
             told &= answer.extend_from_slice(check_value.as_ref().map_or(&[][..], |value| value)).is_ok();
             id = id.checked_add(1).ok_or(Sw::WRONG_DATA)?;
         }
@@ -91,21 +91,25 @@ pub(super) fn keep(
         }
         set.complete(&there).ok_or(Sw::NOT_ENOUGH_MEMORY)?;
     }
+    let moved = replaced != 0 && replaced != version;
     let opens = set.opens_channel(x.scp02);
     let default = x.domain.default_key_version(&x.card);
     let issuer = domain == InstanceId::ISSUER;
     // The factory's keys go as soon as the issuer's own can open a channel.
     let initial = issuer && replaced == 0 && default == INITIAL_KEY_VERSION && opens;
-    let moved = replaced != 0 && replaced != version;
     let gone = [if moved { replaced } else { version }, if initial { INITIAL_KEY_VERSION } else { version }];
     if !keys::can_be_told(memory, domain, (version, &set), &gone)? {
         return Err(Sw::NOT_ENOUGH_MEMORY);
     }
 
-    let mut buffer = Zeroizing::new([0; SET_MAX + RECORD_MAX + 96]);
+    let mut buffer = Zeroizing::new([0; SET_MAX + RECORD_MAX + 352]);
     let mut batch = Batch::new(&mut *buffer);
     if moved {
         keys::delete(domain, replaced, &mut batch);
+        // What was kept for the old keys goes with them.
+        for key in set.keys() {
+            certificates::forget(x.cx.memory, domain, [key.id, replaced], &mut batch)?;
+        }
     }
     if initial {
         keys::delete(domain, INITIAL_KEY_VERSION, &mut batch);
@@ -125,40 +129,63 @@ pub(super) fn keep(
     Ok(())
 }
 
-/// Decrypts one key, checks it and adds it to the set; the check value is for the answer.
-fn store(
-    x: &mut Exchange<'_, '_, '_, '_, '_>,
-    set: &mut KeySet,
-    id: u8,
-    field: &Field<'_>,
-) -> Result<Option<[u8; 3]>, Sw> {
-    let mut buffer = Zeroizing::new([0; 261]);
-    if field.key_type.is_public() {
-        // Exponent with its length, or curve reference, before modulus or point.
-        let mut value = heapless::Vec::<u8, 261>::new();
-        let mut fits = field.key_type != KeyType::RsaPublic
-            || value.push(u8::try_from(field.second.len()).map_err(|_| Sw::WRONG_DATA)?).is_ok();
-        fits &=
-            value.extend_from_slice(field.second).is_ok() && value.extend_from_slice(field.encrypted).is_ok();
-        if !fits || !field.check_value.is_empty() {
+impl CardManager<'_> {
+    /// Decrypts one key, checks it and adds it to the set; the check value is for the answer.
+    fn store(
+        &self,
+        x: &mut Exchange<'_, '_, '_, '_, '_>,
+        set: &mut KeySet,
+        id: u8,
+        field: &Field<'_>,
+    ) -> Result<Option<[u8; 3]>, Sw> {
+        let takes = |value: &[u8]| match (field.second, self.scp11) {
+            (&[curve], Some(scp11)) => scp11.takes(id, field.key_type, curve, value),
+            // Without SCP11 nothing can be done with a private key.
+            (_, None) => field.key_type != KeyType::EccPrivate,
+            _ => true,
+        };
+        let mut buffer = Zeroizing::new([0; 261]);
+        if field.key_type.is_public() {
+            // Exponent with its length, or curve reference, before modulus or point.
+            let mut value = heapless::Vec::<u8, 261>::new();
+            let mut fits = field.key_type != KeyType::RsaPublic
+                || value.push(u8::try_from(field.second.len()).map_err(|_| Sw::WRONG_DATA)?).is_ok();
+            fits &= value.extend_from_slice(field.second).is_ok()
+                && value.extend_from_slice(field.encrypted).is_ok();
+            if !fits || !field.check_value.is_empty() || !takes(field.encrypted) {
+                return Err(Sw::WRONG_DATA);
+            }
+            set.push(id, field.key_type, field.attributes, &value).ok_or(Sw::WRONG_DATA)?;
+            return Ok(None);
+        }
+        // A private number stands behind its curve reference.
+        let (head, rest) = buffer.split_at_mut_checked(field.second.len()).ok_or(Sw::WRONG_DATA)?;
+        head.copy_from_slice(field.second);
+        let block = rest.get_mut(..field.encrypted.len()).ok_or(Sw::WRONG_DATA)?;
+        block.copy_from_slice(field.encrypted);
+        let dek = x.dek()?;
+        if block.len() > field.len.next_multiple_of(dek.block_len()) {
             return Err(Sw::WRONG_DATA);
         }
-        set.push(id, field.key_type, field.attributes, &value).ok_or(Sw::WRONG_DATA)?;
-        return Ok(None);
+        dek.decrypt(block).map_err(|_| Sw::WRONG_DATA)?;
+        let key = block.get(..field.len).ok_or(Sw::WRONG_DATA)?;
+        if !takes(key) {
+            return Err(Sw::WRONG_DATA);
+        }
+        let check_value = match field.key_type {
+            KeyType::EccPrivate => None,
+            key_type => Some(key_type.check_value(key).ok_or(Sw::WRONG_DATA)?),
+        };
+        if let Some(check_value) = &check_value
+            && !field.check_value.is_empty()
+            && !ct_eq(check_value, field.check_value)
+        {
+            return Err(Sw::SECURITY_STATUS);
+        }
+        let len = head.len().saturating_add(field.len);
+        let value = buffer.get(..len).ok_or(Sw::UNKNOWN)?;
+        let stored = set.push(id, field.key_type, field.attributes, value).ok_or(Sw::WRONG_DATA);
+        buffer.zeroize();
+        stored.map(|()| check_value)
     }
-    let block = buffer.get_mut(..field.encrypted.len()).ok_or(Sw::WRONG_DATA)?;
-    block.copy_from_slice(field.encrypted);
-    let dek = x.dek()?;
-    if block.len() > field.len.next_multiple_of(dek.block_len()) {
-        return Err(Sw::WRONG_DATA);
-    }
-    dek.decrypt(block).map_err(|_| Sw::WRONG_DATA)?;
-    let key = block.get(..field.len).ok_or(Sw::WRONG_DATA)?;
-    let check_value = field.key_type.check_value(key).ok_or(Sw::WRONG_DATA)?;
-    if !field.check_value.is_empty() && !ct_eq(&check_value, field.check_value) {
-        return Err(Sw::SECURITY_STATUS);
-    }
-    let stored = set.push(id, field.key_type, field.attributes, key).ok_or(Sw::WRONG_DATA);
-    buffer.zeroize();
-    stored.map(|()| Some(check_value))
 }

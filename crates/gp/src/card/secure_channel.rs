@@ -3,6 +3,11 @@
 //! | state | event | answer | next state |
 //! |---|---|---|---|
 //! | any | INITIALIZE UPDATE, key set unknown | 6A88 | none |
+//! | any | PERFORM SECURITY OPERATION, certificate good | 9000 | certified, the former session is gone |
+//! | any | the same, certificate bad | 6600, 6640 | none |
+//! | certified | MUTUAL AUTHENTICATE | 9000 | open |
+//! | any other | MUTUAL AUTHENTICATE | 6985 | none |
+//! | any | INTERNAL AUTHENTICATE | 9000 | open to anyone |
 //! | any | INITIALIZE UPDATE, counter at its end | 6985 | none |
 //! | none | SCP02, implicit initiation: a command with a good C-MAC | its status word | open, counter raised |
 //! | any | INITIALIZE UPDATE | 9000 | init, the former session is gone |
@@ -24,6 +29,7 @@ mod scp03;
 mod scp11;
 
 pub(crate) use dek::Dek;
+pub(crate) use scp11::Host;
 pub use scp11::{CERTIFICATE_NOT_VERIFIED, CardKeys, NOT_ON_WHITELIST, verify_host_certificates};
 
 use huiwan_apdu::{Command, Sw};
@@ -49,6 +55,8 @@ enum Phase {
     /// Open to a host that did not say who it is: SCP11b.
     OpenToAnyone,
     Aborted,
+    /// Certificates of a host were good so far: SCP11a and c.
+    Certified,
 }
 
 /// What the protocol of a session remembers, keys among it.
@@ -56,6 +64,7 @@ enum Body {
     None,
     Scp02(scp02::State),
     Scp03(scp03::State),
+    Host(Host),
 }
 
 /// A session, from INITIALIZE UPDATE on.
@@ -105,6 +114,7 @@ impl Session {
         let body = match protocol {
             crate::scp02::SCP => Body::Scp02(scp02::State::load(rest)?),
             crate::scp03::SCP => Body::Scp03(scp03::State::load(rest)?),
+            crate::scp11::SCP => Body::Host(Host::load(rest)?),
             _ => Body::None,
         };
         let phase = match (phase, &body) {
@@ -112,6 +122,7 @@ impl Session {
             (2, Body::Scp02(_) | Body::Scp03(_)) => Phase::Open,
             (3, Body::None) => Phase::Aborted,
             (4, Body::Scp03(_)) => Phase::OpenToAnyone,
+            (5, Body::Host(_)) => Phase::Certified,
             _ => return None,
         };
         Some(Self { phase, level: Level::from_byte(level)?, key_version, body })
@@ -125,6 +136,7 @@ impl Session {
             Phase::Open => 2,
             Phase::Aborted => 3,
             Phase::OpenToAnyone => 4,
+            Phase::Certified => 5,
         };
         let len = slot.len().min(SESSION_LEN);
         let Some((head, rest)) =
@@ -142,6 +154,10 @@ impl Session {
             Body::Scp03(state) => {
                 state.store(rest);
                 crate::scp03::SCP
+            }
+            Body::Host(host) => {
+                host.store(rest);
+                crate::scp11::SCP
             }
         };
         *head = [phase, protocol, self.level.byte(), self.key_version];
@@ -164,7 +180,7 @@ impl Session {
     }
 
     /// Whether commands and answers are protected, by a host authenticated or not.
-    const fn is_protecting(&self) -> bool {
+    pub(crate) const fn is_protecting(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::OpenToAnyone)
     }
 
@@ -196,7 +212,7 @@ impl Session {
     pub fn max_response_data(&self) -> usize {
         let level = self.level().unwrap_or(Level::Authenticated);
         match &self.body {
-            Body::None => 256,
+            Body::None | Body::Host(_) => 256,
             Body::Scp02(_) => crate::scp02::max_response_data(level),
             Body::Scp03(state) => state.options.mode().max_response_data(level),
         }
@@ -327,7 +343,7 @@ impl Session {
             .filter(|level| {
                 command.p2() == 0
                     && match &self.body {
-                        Body::None => false,
+                        Body::None | Body::Host(_) => false,
                         Body::Scp02(state) => state.options.allows(*level),
                         Body::Scp03(state) => state.options.allows(*level),
                     }
@@ -337,7 +353,7 @@ impl Session {
             return Err(Sw::SECURITY_STATUS);
         }
         match &mut self.body {
-            Body::None => return Err(Sw::CONDITIONS_NOT_SATISFIED),
+            Body::None | Body::Host(_) => return Err(Sw::CONDITIONS_NOT_SATISFIED),
             Body::Scp02(state) => state.verify_host(level, command)?,
             Body::Scp03(state) => state.verify_host(command)?,
         }
@@ -369,7 +385,7 @@ impl Session {
     /// The key that sensitive data is encrypted under in this session: its own, or `None` if that is the static one.
     pub(crate) fn own_dek(&self) -> Option<Dek> {
         match &self.body {
-            Body::None => None,
+            Body::None | Body::Host(_) => None,
             Body::Scp02(state) => {
                 let dek = state.keys().ok()?.dek;
                 Some(if state.options.explicit() { Dek::DesEcb(dek) } else { Dek::DesCbc(dek) })
@@ -422,8 +438,12 @@ impl SecureChannel for Session {
     fn unwrap<'o>(&mut self, command: &Command<'_>, out: &'o mut [u8]) -> Result<Command<'o>, Sw> {
         let protected = class::is_protected(command.cla());
         let len = match self.phase {
-            Phase::None | Phase::Init | Phase::Aborted if protected => return Err(Sw::SECURITY_STATUS),
-            Phase::None | Phase::Init | Phase::Aborted => copy(command, out).map_err(|_| Sw::WRONG_LENGTH)?,
+            Phase::None | Phase::Init | Phase::Aborted | Phase::Certified if protected => {
+                return Err(Sw::SECURITY_STATUS);
+            }
+            Phase::None | Phase::Init | Phase::Aborted | Phase::Certified => {
+                copy(command, out).map_err(|_| Sw::WRONG_LENGTH)?
+            }
             Phase::Open | Phase::OpenToAnyone if protected != self.level.c_mac() => return Err(self.abort()),
             Phase::Open | Phase::OpenToAnyone if protected && !class::is_gp_protected(command.cla()) => {
                 return Err(self.abort());
@@ -432,7 +452,7 @@ impl SecureChannel for Session {
                 let opened = match &mut self.body {
                     Body::Scp02(state) => state.unwrap(self.level, command, out),
                     Body::Scp03(state) if protected => state.unwrap(self.level, command, out),
-                    Body::Scp03(_) | Body::None => return plain(command, out),
+                    Body::Scp03(_) | Body::None | Body::Host(_) => return plain(command, out),
                 };
                 // One answer for every fault: what was wrong is nobody's business. [GPC D.1.4, AmdD 6.2.4]
                 opened.map_err(|_| self.abort())?

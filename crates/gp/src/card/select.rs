@@ -12,8 +12,9 @@ use super::objects;
 use super::registry::Card;
 use super::store_data::OBJECT_MAX;
 use crate::life_cycle::CardState;
-use crate::recognition;
+use crate::recognition::{self, Protocol};
 use crate::scp03::Options;
+use crate::scp11;
 use crate::secure_channel::Scp;
 
 const TAG_6F_FCI: Tag = Tag::new(0x6F);
@@ -37,7 +38,7 @@ impl CardManager<'_> {
         cx: &mut Context<'_>,
         domain: &Domain,
         card: &Card,
-    ) -> Result<impl Iterator<Item = Scp> + use<>, Sw> {
+    ) -> Result<impl Iterator<Item = Protocol> + use<>, Sw> {
         let owner = key_owner(cx, domain, card)?;
         let (mut aes, mut des, mut des_first) = (false, false, false);
         let scp02 = owner.scp02(self.profile.scp02);
@@ -56,7 +57,10 @@ impl CardManager<'_> {
         let scp03 = owner.supplementary.as_ref().map_or(self.profile.scp03, |(_, settings)| settings.scp03);
         let scp03 = (owner.speaks_scp03() && (aes || !des)).then_some(Scp::Scp03(scp03));
         let scp02 = scp02.filter(|_| des).map(Scp::Scp02);
-        Ok(if des_first { [scp02, scp03] } else { [scp03, scp02] }.into_iter().flatten())
+        let symmetric = if des_first { [scp02, scp03] } else { [scp03, scp02] };
+        let scp11 = self.scp11.map_or(&[][..], |scp11| scp11.profile.told);
+        let scp11 = scp11.iter().map(|&i| Protocol { scp: scp11::SCP, i });
+        Ok(symmetric.into_iter().flatten().map(Protocol::from).chain(scp11))
     }
 
     /// What the issuer adds to the recognition data of this domain.

@@ -19,7 +19,8 @@ impl CardManager<'_> {
         application: InstanceId,
         plain: &Command<'_>,
     ) -> Result<Done, Sw> {
-        if !x.session.is_open() {
+        // A host that is nobody (SCP11b) talks to the application, which is told so; personalising takes somebody.
+        if !x.session.is_open() && (is_store_data(plain) || !x.session.is_protecting()) {
             return Err(Sw::SECURITY_STATUS);
         }
         if !is_store_data(plain) {

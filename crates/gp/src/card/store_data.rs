@@ -9,7 +9,7 @@
 use huiwan_apdu::{Aid, Command, Sw};
 use huiwan_card::{Batch, Forward, InstanceId, MIN_SCRATCH, ObjectId};
 use huiwan_crypto::padding;
-use huiwan_tlv::{Rules, Tag, parse};
+use huiwan_tlv::{Rules, Tag, TlvError, parse};
 
 use super::manager::{CardManager, Done, Exchange};
 use super::{certificates, objects, put_key, registry, store_keys};
@@ -66,7 +66,7 @@ impl CardManager<'_> {
     ) -> Result<Done, Sw> {
         let result = match (x.progress.target, control.structure) {
             (0, Structure::Unstated | Structure::BerTlv) => match control.encryption {
-                Encryption::None => self.store_objects(x, command.data()).map(|()| None),
+                Encryption::None => self.objects(x, command.data(), control.last).map(|()| None),
                 _ => Err(Sw::WRONG_P1P2),
             },
             (_, Structure::BerTlv) => Err(Sw::WRONG_P1P2),
@@ -169,12 +169,35 @@ impl CardManager<'_> {
         decrypted
     }
 
+    /// A block of objects of the domain itself: what is complete is stored, an object that goes on in the next block waits for it.
+    fn objects(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, block: &[u8], last: bool) -> Result<(), Sw> {
+        if x.progress.pieces == 0 && !goes_on(block) {
+            return self.store_objects(x, block);
+        }
+        let room = core::mem::take(&mut x.cx.scratch);
+        let result = x.gather(block, room).and_then(|len| {
+            let stream = room.get(..len).ok_or(Sw::UNKNOWN)?;
+            if !goes_on(stream) {
+                self.store_objects(x, stream)?;
+                return x.keep(&[], true);
+            }
+            if last {
+                return Err(Sw::WRONG_DATA);
+            }
+            // A piece is no longer than a short command.
+            block.chunks(240).try_for_each(|piece| x.keep(piece, x.progress.pieces == 0))
+        });
+        x.cx.scratch = room;
+        result
+    }
+
     /// Objects of the domain itself: all of one command, or none.
     fn store_objects(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, data: &[u8]) -> Result<(), Sw> {
         let domain = x.domain.instance;
         let mut buffer = [0; 480];
         let mut batch = Batch::new(&mut buffer);
-        let mut key = None;
+        let (mut key, mut counter, mut done) = (None, None, false);
+        let mut store = certificates::Store::new(x.cx.memory, domain, x.reply.capacity())?;
         for object in parse(data, Rules::ISO) {
             let object = object.map_err(|_| Sw::WRONG_DATA)?;
             match (object.tag(), object.value()) {
@@ -186,10 +209,27 @@ impl CardManager<'_> {
                     let part = part.filter(|part| part.len() <= OBJECT_MAX).ok_or(Sw::WRONG_DATA)?;
                     batch.put(objects::recognition(domain), part);
                 }
-                (TAG_A6_KEY_REFERENCE, reference) => key = Some(certificates::reference(reference)?),
-                (TAG_BF21_CERTIFICATES, certificates) => {
+                (TAG_A6_KEY_REFERENCE, value) => {
+                    let named = certificates::reference(value)?;
+                    match certificates::authority(value)? {
+                        Some((kind, identifier)) => {
+                            store.put(x.cx.memory, (kind, named), identifier, &mut batch)?;
+                        }
+                        None => key = Some(named),
+                    }
+                }
+                (TAG_BF21_CERTIFICATES, value) => {
                     let key = key.take().ok_or(Sw::WRONG_DATA)?;
-                    certificates::put(x.cx.memory, domain, key, certificates, &mut batch)?;
+                    store.put(x.cx.memory, (certificates::Kind::Certificates, key), value, &mut batch)?;
+                }
+                (certificates::TAG_92_COUNTER, &[high, low]) if key.is_some() => {
+                    counter = Some(u16::from_be_bytes([high, low]));
+                }
+                (certificates::TAG_70_SERIALS, list) => {
+                    let key = key.take().ok_or(Sw::WRONG_DATA)?;
+                    let counter = counter.take();
+                    done |=
+                        certificates::put_serials(&mut store, x.cx.memory, key, counter, list, &mut batch)?;
                 }
                 (tag, value) => {
                     let place = place(tag, domain).ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
@@ -202,7 +242,7 @@ impl CardManager<'_> {
             }
         }
         if batch.is_empty() {
-            return Err(Sw::WRONG_DATA);
+            return if done { Ok(()) } else { Err(Sw::WRONG_DATA) };
         }
         x.cx.commit(&batch)
     }
@@ -260,6 +300,30 @@ fn complete(stream: &[u8], most: usize) -> Result<Option<(u16, usize, usize)>, S
         return Err(Sw::NOT_ENOUGH_MEMORY);
     }
     Ok((stream.len() >= header.saturating_add(len)).then_some((id, header, len)))
+}
+
+/// Whether objects go on in the next block: the last one is cut, or only names the key of one to come.
+fn goes_on(stream: &[u8]) -> bool {
+    let mut reference = false;
+    for object in parse(stream, Rules::ISO) {
+        match object {
+            Ok(object) => {
+                let value = object.value();
+                reference = match object.tag() {
+                    TAG_A6_KEY_REFERENCE => matches!(certificates::authority(value), Ok(None)),
+                    certificates::TAG_92_COUNTER => true,
+                    _ => false,
+                };
+            }
+            Err(error) => {
+                return matches!(
+                    error.kind(),
+                    TlvError::TagTruncated | TlvError::LengthTruncated | TlvError::ValueTruncated
+                );
+            }
+        }
+    }
+    reference
 }
 
 /// Whether an instance is a security domain.

@@ -74,19 +74,20 @@ impl Card {
         let mut modes = [false; 2];
         let mut handshake = false;
         for protocol in recognition::protocols_of_application(fci).into_iter().flatten() {
+            let Ok(i) = u8::try_from(protocol.i) else { continue };
             match protocol.scp {
                 scp01::SCP => {
-                    card.scp01 = scp01::Options::from_byte(protocol.i);
+                    card.scp01 = scp01::Options::from_byte(i);
                     handshake = true;
                 }
                 scp02::SCP => {
-                    card.scp02 = scp02::Options::from_byte(protocol.i);
+                    card.scp02 = scp02::Options::from_byte(i);
                     handshake |= card.scp02.is_none_or(scp02::Options::explicit);
                 }
                 scp03::SCP => {
                     handshake = true;
                     let [s8, s16] = &mut modes;
-                    match scp03::Options::from_byte(protocol.i).map(scp03::Options::mode) {
+                    match scp03::Options::from_byte(i).map(scp03::Options::mode) {
                         Some(Mode::S8) => *s8 = true,
                         Some(Mode::S16) => *s16 = true,
                         None => {}

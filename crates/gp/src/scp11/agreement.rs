@@ -70,7 +70,7 @@ impl SessionKeys {
     /// Derives the keys with a hash function: SHA-256 in all published sessions, whatever the curve.
     ///
     /// # Errors
-    /// [`CryptoError`] if the key length is none of AES.
+    /// [`CryptoError`] if the key length is none of AES, or identifiers are too long.
     pub fn derive<H: Hash>(secrets: &Secrets, request: &Authenticate<'_>) -> Result<Self, CryptoError> {
         let key_len = usize::from(request.key_len);
         if !matches!(key_len, 16 | 24 | 32) {
@@ -78,7 +78,8 @@ impl SessionKeys {
         }
         let mut raw = Zeroizing::new([0; RAW_LEN]);
         let keys = raw.get_mut(..key_len.saturating_mul(5)).ok_or(CryptoError)?;
-        x963::<H>(secrets.expose(), &request.shared_info(), keys)?;
+        let shared_info = request.shared_info().ok_or(CryptoError)?;
+        x963::<H>(secrets.expose(), &shared_info, keys)?;
         Ok(Self { raw, key_len })
     }
 

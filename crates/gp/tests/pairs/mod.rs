@@ -226,7 +226,7 @@ pub fn scp11(data: &[u8]) {
     // FF … FF is beyond the order of the curve.
     let (own, host_key, ephemeral) = (key(seed & 0x7E), key(flip & 0x7E), key(size & 0x7E));
     let host_public = host_key.public().unwrap();
-    let keys = CardKeys { key_version: 1, own: &own, host: Some(&host_public) };
+    let keys = CardKeys { key_version: 1, own: &own, host: Some(&host_public), card_group: &[] };
     let handshake = AwaitReceipt::new(variant, level, len, ephemeral).unwrap();
     let open = |data: &[u8]| {
         let mut card = Session::none();

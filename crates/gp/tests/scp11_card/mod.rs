@@ -151,7 +151,12 @@ impl Scp11Card {
                     return Err(Sw::CONDITIONS_NOT_SATISFIED);
                 }
                 let own = private(CARD);
-                let keys = CardKeys { key_version: KEY_VERSION, own: &own, host: self.host.as_ref() };
+                let keys = CardKeys {
+                    key_version: KEY_VERSION,
+                    own: &own,
+                    host: self.host.as_ref(),
+                    card_group: &[],
+                };
                 let mut buffer = [0; 256];
                 let mut reply = ResponseWriter::new(&mut buffer);
                 self.session.authenticate_scp11::<P256, Sha256>(

@@ -125,7 +125,7 @@ impl State {
     pub(super) fn verify_host(&mut self, command: &Command<'_>) -> Result<(), Sw> {
         let len = self.options.mode().len();
         let (cryptogram, mac) = command.data().split_at_checked(len).ok_or(Sw::WRONG_LENGTH)?;
-        if mac.len() != len || command.is_extended() {
+        if mac.len() != len {
             return Err(Sw::WRONG_LENGTH);
         }
         if !ct_eq(cryptogram, self.host_cryptogram.as_bytes()) {

@@ -420,7 +420,7 @@ impl<'j> Writer<'j> {
                 w.nested(TAG_6F_FCI, |w| {
                     w.put(TAG_84_DF_NAME, card.aid.as_bytes());
                     w.nested(TAG_A5_PROPRIETARY, |w| {
-                        recognition::write_template(w, card.protocol.scp().into_iter());
+                        recognition::write_template(w, card.protocol.scp().map(Into::into).into_iter());
                     });
                 });
                 w.finish().map_or(0, |fci| fci.len())

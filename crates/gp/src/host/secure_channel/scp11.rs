@@ -9,24 +9,23 @@ use huiwan_tlv::Writer;
 use super::scp03::Scp03;
 use super::{Messaging, Open, SessionError, State};
 use crate::scp03::Mode;
-use crate::scp11::Variant;
 use crate::scp11::agreement::{Secrets, SessionKeys};
-use crate::scp11::authenticate::{Answer, Authenticate, TAG_5F49_POINT};
-use crate::scp11::certificate::{Certificate, USAGE_KEY_AGREEMENT, USAGE_SIGNATURE};
+use crate::scp11::authenticate::{Answer, Authenticate, CARD_GROUP_MAX, HOST_ID_MAX, TAG_5F49_POINT};
+use crate::scp11::{Identifiers, Variant, certificate};
 use crate::secure_channel::Level;
 
 /// Bytes of the data of MUTUAL or INTERNAL AUTHENTICATE at most: P-521.
-const DATA_MAX: usize = 13 + 2 + 3 + huiwan_crypto::ec::POINT_MAX;
+const DATA_MAX: usize = 13 + 2 + 2 + HOST_ID_MAX + 4 + huiwan_crypto::ec::POINT_MAX;
 
 /// MUTUAL or INTERNAL AUTHENTICATE is to be sent, or on its way; the card has proved nothing yet.
 #[derive(Debug)]
 pub struct AwaitReceipt<C> {
     variant: Variant,
     level: Level,
-    key_len: u8,
     ephemeral: EcPrivate<C>,
     data: [u8; DATA_MAX],
     len: usize,
+    card_group: heapless::Vec<u8, CARD_GROUP_MAX>,
 }
 
 impl<C: Curve> AwaitReceipt<C> {
@@ -41,14 +40,34 @@ impl<C: Curve> AwaitReceipt<C> {
         key_len: u8,
         ephemeral: EcPrivate<C>,
     ) -> Result<Self, SessionError> {
+        Self::new_with(variant, level, key_len, ephemeral, None)
+    }
+
+    /// The same with identifiers of host and card under the key derivation.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; [`SessionError::TooLong`] for identifiers that are too long, or a host's that is empty.
+    pub fn new_with(
+        variant: Variant,
+        level: Level,
+        key_len: u8,
+        ephemeral: EcPrivate<C>,
+        identifiers: Option<Identifiers<'_>>,
+    ) -> Result<Self, SessionError> {
+        let Identifiers { host, card_group } =
+            identifiers.unwrap_or(Identifiers { host: &[0], card_group: &[] });
+        if !(1..=HOST_ID_MAX).contains(&host.len()) {
+            return Err(SessionError::TooLong);
+        }
+        let card_group = heapless::Vec::from_slice(card_group).map_err(|_| SessionError::TooLong)?;
         if !matches!((level, key_len), (Level::All | Level::CMacRMac, 16 | 24 | 32)) {
             return Err(SessionError::OutOfTurn);
         }
         let mut data = [0; DATA_MAX];
         let point = ephemeral.public()?;
-        let request = Authenticate { variant, level, key_len, point: point.as_bytes() };
+        let request = Authenticate { variant, level, key_len, point: point.as_bytes(), identifiers };
         let len = request.write(&mut data).map_err(|_| SessionError::TooLong)?.len();
-        Ok(Self { variant, level, key_len, ephemeral, data, len })
+        Ok(Self { variant, level, ephemeral, data, len, card_group })
     }
 
     /// The data of the command.
@@ -143,8 +162,10 @@ impl<C: Curve> AwaitReceipt<C> {
             Variant::A | Variant::C => own.ok_or(SessionError::OutOfTurn)?,
         };
         let secrets = Secrets::agree((&self.ephemeral, theirs), (own, card))?;
-        let request =
-            Authenticate { variant: self.variant, level: self.level, key_len: self.key_len, point: &[] };
+        let sent = Authenticate::parse(self.data()).map_err(|_| CryptoError)?;
+        let card_group = self.card_group.as_slice();
+        let identifiers = sent.identifiers.map(|sent| Identifiers { card_group, ..sent });
+        let request = Authenticate { identifiers, ..sent };
         Ok(SessionKeys::derive::<H>(&secrets, &request)?)
     }
 
@@ -168,17 +189,5 @@ pub fn verify_card_certificates<C: Curve, H: Hash>(
     authority: &EcPublic<C>,
     chain: &[u8],
 ) -> Result<EcPublic<C>, CryptoError> {
-    let (mut authority, mut rest) = (*authority, chain);
-    loop {
-        let (certificate, behind) = Certificate::parse(rest).ok_or(CryptoError)?;
-        let wanted: &[u8] = if behind.is_empty() { &USAGE_KEY_AGREEMENT } else { &USAGE_SIGNATURE };
-        if certificate.usage.is_some_and(|usage| usage != wanted) {
-            return Err(CryptoError);
-        }
-        authority = certificate.verify::<C, H>(&authority)?;
-        if behind.is_empty() {
-            return Ok(authority);
-        }
-        rest = behind;
-    }
+    certificate::verify_chain::<C, H>(authority, chain, None)
 }
