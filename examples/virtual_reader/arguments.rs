@@ -23,6 +23,8 @@ usage: virtual_reader [--blank] [options] [ADDRESS]
   --scp02-only        with --blank: no keys for SCP03, for tools that know SCP02 alone
   --initial-keys      with --blank: the test keys of one protocol, SCP03 unless --scp02-only, under
                       version FF, which go when others are put
+  --scp11             with --blank: the element opens SCP11 a, b and c too, and GET DATA of class 00
+                      answers bare values, as hosts that know SCP11 from YubiKeys expect
   --atr t1|t0|contactless
                       what the reader sees, default t1
   --state FILE        keep the element's flash in FILE between runs
@@ -50,6 +52,8 @@ pub struct Arguments {
     pub scp02: scp02::Options,
     /// The keys are under version FF.
     pub initial_keys: bool,
+    /// SCP11 too.
+    pub scp11: bool,
     /// What the reader sees.
     pub atr: Atr,
     /// State file.
@@ -70,6 +74,7 @@ pub fn read(mut words: impl Iterator<Item = String>) -> Result<Wanted, String> {
         keys: Keys::Both,
         scp02: scp02::Options::I55,
         initial_keys: false,
+        scp11: false,
         atr: Atr::T1,
         state: None,
         listen: false,
@@ -91,6 +96,7 @@ pub fn read(mut words: impl Iterator<Item = String>) -> Result<Wanted, String> {
             "--scp02-only" => arguments.keys = Keys::Scp02,
             "--scp03-only" => arguments.keys = Keys::Scp03,
             "--initial-keys" => arguments.initial_keys = true,
+            "--scp11" => arguments.scp11 = true,
             "--listen" => arguments.listen = true,
             "--state" => arguments.state = Some(value()?.into()),
             "--atr" => {
@@ -106,6 +112,9 @@ pub fn read(mut words: impl Iterator<Item = String>) -> Result<Wanted, String> {
     }
     if !arguments.blank && arguments.keys == Keys::Scp02 {
         return Err("--scp02-only wants --blank".to_owned());
+    }
+    if !arguments.blank && arguments.scp11 {
+        return Err("--scp11 wants --blank".to_owned());
     }
     Ok(Wanted::Serve(arguments))
 }

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use huiwan::element::{Modules, SecureElement};
+use huiwan::element::{Modules, SCRATCH, SLOT, SLOTS};
 use huiwan::sample::{self, SampleError};
-use huiwan_card::{Environment, Interface, Journal, RamFlash};
+use huiwan_card::{ANSWER_LEN, Element, Environment, Interface, Journal, RamFlash};
 use huiwan_crypto::{Random, RandomFailed};
 use huiwan_emv::card::qpboc;
-use huiwan_gp::card::{CardProfile, Factory, INITIAL_KEY_VERSION, TEST_SCP02_KEY_VERSION};
+use huiwan_gp::card::{CardProfile, Factory, INITIAL_KEY_VERSION, Registry, TEST_SCP02_KEY_VERSION};
 use huiwan_gp::put_key::KeyType;
 use huiwan_purse::profile::Profile;
 
@@ -130,9 +130,9 @@ impl Atr {
 }
 
 /// The element in the reader.
-pub struct Band<'m> {
+pub struct Band<'m, const WORK: usize = SCRATCH, const ANSWER: usize = ANSWER_LEN> {
     /// The element.
-    pub element: SecureElement<'m, Memory>,
+    pub element: Element<'m, Memory, Registry<'m>, SLOTS, SLOT, WORK, ANSWER>,
     /// Its random numbers.
     pub random: SystemRandom,
     /// What the reader sees.
@@ -155,7 +155,9 @@ impl Band<'_> {
         self.element.power_off();
         Ok(())
     }
+}
 
+impl<const WORK: usize, const ANSWER: usize> Band<'_, WORK, ANSWER> {
     /// Writes the state file if anything changed.
     ///
     /// # Errors
@@ -177,7 +179,7 @@ impl Band<'_> {
     }
 }
 
-impl Card for Band<'_> {
+impl<const WORK: usize, const ANSWER: usize> Card for Band<'_, WORK, ANSWER> {
     fn power_off(&mut self) {
         self.element.power_off();
         // Nobody waits now: the time to tidy up flash.

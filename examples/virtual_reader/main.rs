@@ -15,9 +15,9 @@ use std::process::ExitCode;
 
 use arguments::{Arguments, HELP, Wanted};
 use band::{Atr, Band, Memory, SystemRandom, factory, modules};
-use huiwan::element::SecureElement;
-use huiwan_card::{Journal, Options, RamFlash};
-use huiwan_gp::card::{CardProfile, Registry, format};
+use huiwan::element::{CHAIN_ANSWER, CHAIN_SCRATCH, SLOT, SLOTS, SecureElement};
+use huiwan_card::{Element, Journal, Options, RamFlash};
+use huiwan_gp::card::{CardProfile, Registry, Scp11Profile, format};
 
 fn main() -> ExitCode {
     let arguments = match arguments::read(std::env::args().skip(1)) {
@@ -42,20 +42,43 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let card = CardProfile::DEFAULT.with_scp02(arguments.scp02);
+    let (memory, new) = memory(arguments)?;
+    let options = Options::DEFAULT.with_t0(arguments.atr == Atr::T0);
+    if arguments.scp11 {
+        let card = card.with_bare_get_data(true);
+        let modules = modules(&card).with_scp11(Scp11Profile::DEFAULT);
+        let list = modules.list();
+        let element: Element<'_, _, _, SLOTS, SLOT, CHAIN_SCRATCH> =
+            Element::new(&list, Registry::new(&card), memory).with_options(options);
+        return insert(arguments, new_band(arguments, element.with_answer::<CHAIN_ANSWER>())?);
+    }
     let modules = modules(&card);
     let list = modules.list();
-    let (memory, new) = memory(arguments)?;
-    let mut band = Band {
-        element: SecureElement::new(&list, Registry::new(&card), memory)
-            .with_options(Options::DEFAULT.with_t0(arguments.atr == Atr::T0)),
+    let element = SecureElement::new(&list, Registry::new(&card), memory);
+    let mut band = new_band(arguments, element.with_options(options))?;
+    if new && !arguments.blank {
+        band.issue()?;
+    }
+    insert(arguments, band)
+}
+
+fn new_band<'m, const WORK: usize, const ANSWER: usize>(
+    arguments: &Arguments,
+    element: Element<'m, Memory, Registry<'m>, SLOTS, SLOT, WORK, ANSWER>,
+) -> std::io::Result<Band<'m, WORK, ANSWER>> {
+    Ok(Band {
+        element,
         random: SystemRandom::open()?,
         atr: arguments.atr,
         path: arguments.state.clone(),
         saved: 0,
-    };
-    if new && !arguments.blank {
-        band.issue()?;
-    }
+    })
+}
+
+fn insert<const WORK: usize, const ANSWER: usize>(
+    arguments: &Arguments,
+    mut band: Band<'_, WORK, ANSWER>,
+) -> Result<(), Box<dyn std::error::Error>> {
     band.save()?;
     if arguments.listen {
         let listener = TcpListener::bind(&arguments.address)?;
@@ -73,7 +96,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-fn serve(mut stream: TcpStream, band: &mut Band<'_>) -> Result<(), Box<dyn std::error::Error>> {
+fn serve(mut stream: TcpStream, band: &mut impl vpcd::Card) -> Result<(), Box<dyn std::error::Error>> {
     stream.set_nodelay(true)?;
     let result = vpcd::serve(&mut stream, band);
     vpcd::Card::power_off(band);

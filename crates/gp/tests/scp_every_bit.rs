@@ -99,7 +99,7 @@ impl Protocol {
                 let (public, host_public) = (own.public().unwrap(), theirs.public().unwrap());
                 let ephemeral = EcPrivate::<P256>::new(&[0x63; 32]).unwrap();
                 let handshake = AwaitReceipt::new(variant, level, len, ephemeral).unwrap();
-                let keys = CardKeys { key_version: 3, own: &own, host: Some(&host_public) };
+                let keys = CardKeys { key_version: 3, own: &own, host: Some(&host_public), card_group: &[] };
                 let mut buffer = [0; 256];
                 let mut reply = ResponseWriter::new(&mut buffer);
                 let command = handshake.command(0x80, 1, 1);

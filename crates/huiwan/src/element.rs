@@ -25,10 +25,13 @@
 use huiwan_apdu::Aid;
 use huiwan_card::{Element, Module, ModuleId};
 use huiwan_crypto::International;
+use huiwan_crypto::ec::P256;
+use huiwan_crypto::kdf::Sha256;
 use huiwan_emv::card::ppse::Ppse;
 use huiwan_emv::card::qpboc::{self, Qpboc};
 use huiwan_gp::card::{
     CardManager, CardProfile, Conflicts, Crs, EcKeys, ModuleEntry, PublicKeys, Registry, RsaKeys,
+    Scp11Profile,
 };
 use huiwan_purse::card::Purse;
 use huiwan_purse::profile::Profile;
@@ -43,6 +46,12 @@ pub const SCRATCH: usize = 2048;
 
 /// The wristband's secure element over any durable memory.
 pub type SecureElement<'m, M> = Element<'m, M, Registry<'m>, SLOTS, SLOT, SCRATCH>;
+/// Bytes of scratch where X.509 certificates of SCP11 come and go: a chain of 2,000 bytes and work space.
+pub const CHAIN_SCRATCH: usize = 4096;
+/// Bytes of an answer with such a chain, encrypted and signed, and its status word.
+pub const CHAIN_ANSWER: usize = 2048 + 2;
+/// The same with room for chains of X.509 certificates; [`Modules::with_scp11`] is what needs it.
+pub type ChainElement<'m, M> = Element<'m, M, Registry<'m>, SLOTS, SLOT, CHAIN_SCRATCH, CHAIN_ANSWER>;
 
 const fn longest(mut lengths: &[usize]) -> usize {
     let mut longest = 0;
@@ -108,6 +117,13 @@ impl<'a> Modules<'a> {
     #[must_use]
     pub const fn with_content_management(mut self) -> Self {
         self.manager = self.manager.with_content_management(Some(PUBLIC_KEYS));
+        self
+    }
+
+    /// The same with SCP11 over P-256. An image that does not call this holds nothing of elliptic curves for the card manager.
+    #[must_use]
+    pub const fn with_scp11(mut self, profile: Scp11Profile) -> Self {
+        self.manager = self.manager.with_scp11::<P256, Sha256>(profile);
         self
     }
 

@@ -234,7 +234,8 @@ fn delete_keys(
         // A set is of no use for a channel without one of its keys; others beside them can go.
         let opens = rest.opens_channel(x.scp02);
         let breaks = set.opens_channel(x.scp02) && !opens;
-        if (serving == Some(held) && !opens) || (breaks && !rest.is_empty()) {
+        let in_use = serving == Some(held) && (breaks || rest.is_empty());
+        if in_use || (breaks && !rest.is_empty()) {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
         for key in set.keys().filter(|key| rest.key(key.id).is_none()) {
