@@ -179,7 +179,10 @@ impl CardManager<'_> {
             let stream = room.get(..len).ok_or(Sw::UNKNOWN)?;
             if !goes_on(stream) {
                 self.store_objects(x, stream)?;
-                return x.keep(&[], true);
+                // What stays behind is overwritten by the next pieces, or swept at power-on.
+                let _ = x.keep(&[], true);
+                (x.progress.pieces, x.progress.piece_len) = (0, 0);
+                return Ok(());
             }
             if last {
                 return Err(Sw::WRONG_DATA);

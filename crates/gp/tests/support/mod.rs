@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use huiwan_apdu::{Aid, Command, Ne, Sw};
 use huiwan_card::{
-    Action, Batch, Context, Element, Environment, InstanceId, Interface, Memory, MemoryError, Module,
-    ModuleId, ObjectId, ResponseWriter, Write,
+    ANSWER_LEN, Action, Batch, Context, Element, Environment, InstanceId, Interface, Memory, MemoryError,
+    Module, ModuleId, ObjectId, ResponseWriter, Write,
 };
 use huiwan_gp::card::{
     CardManager, CardProfile, Crs, Factory, ModuleEntry, PublicKeys, Registry, RsaKeys, SLOT_LEN, format,
@@ -114,7 +114,9 @@ impl Module for Toy {
 
     fn process(&self, cx: &mut Context<'_>, command: &Command<'_>, reply: &mut ResponseWriter<'_>) -> Action {
         let protected = command.cla() & 0x04 != 0;
-        if !cx.protection.authenticated && (protected || matches!(command.ins(), 0x50 | 0x82 | 0xE2)) {
+        if !cx.protection.authenticated
+            && (protected || matches!(command.ins(), 0x2A | 0x50 | 0x82 | 0x88 | 0xE2))
+        {
             return Action::ToSecurityDomain;
         }
         if command.ins() == 0x12 {
@@ -156,15 +158,16 @@ pub const TOY: ModuleEntry = ModuleEntry {
 };
 pub const TOY_AID: [u8; 7] = [0xF0, 0x01, 0x02, 0x03, 0x04, 0x01, 0x01];
 
-pub type TestElement<'a, M> = Element<'a, M, Registry<'a>, 8, SLOT_LEN, 3072>;
+pub type TestElement<'a, M, const ANSWER: usize = ANSWER_LEN> =
+    Element<'a, M, Registry<'a>, 8, SLOT_LEN, 3072, ANSWER>;
 
 /// A card and its random source.
-pub struct Card<'a, M: Memory> {
-    pub element: TestElement<'a, M>,
+pub struct Card<'a, M: Memory, const ANSWER: usize = ANSWER_LEN> {
+    pub element: TestElement<'a, M, ANSWER>,
     pub random: Seeded,
 }
 
-impl<M: Memory> Card<'_, M> {
+impl<M: Memory, const ANSWER: usize> Card<'_, M, ANSWER> {
     pub fn send(&mut self, command: &[u8]) -> Vec<u8> {
         let mut env = Environment { random: &mut self.random, now: None };
         self.element.exchange(command, &mut env).to_vec()
@@ -300,8 +303,8 @@ pub fn test_keys() -> StaticKeys {
 }
 
 /// Opens a session on what is selected.
-pub fn open<'k, M: Memory>(
-    card: &mut Card<'_, M>,
+pub fn open<'k, M: Memory, const ANSWER: usize>(
+    card: &mut Card<'_, M, ANSWER>,
     kvn: u8,
     keys: impl Into<StaticKeysRef<'k>>,
     level: Level,
@@ -309,8 +312,8 @@ pub fn open<'k, M: Memory>(
     try_open(card, kvn, keys, level).unwrap()
 }
 
-pub fn try_open<'k, M: Memory>(
-    card: &mut Card<'_, M>,
+pub fn try_open<'k, M: Memory, const ANSWER: usize>(
+    card: &mut Card<'_, M, ANSWER>,
     kvn: u8,
     keys: impl Into<StaticKeysRef<'k>>,
     level: Level,
@@ -335,7 +338,11 @@ pub fn try_open<'k, M: Memory>(
 }
 
 /// A command through the session: data and status word.
-pub fn run<M: Memory>(card: &mut Card<'_, M>, session: &mut Open, command: &[u8]) -> (Vec<u8>, u16) {
+pub fn run<M: Memory, const ANSWER: usize>(
+    card: &mut Card<'_, M, ANSWER>,
+    session: &mut Open,
+    command: &[u8],
+) -> (Vec<u8>, u16) {
     let command = Command::parse(command).unwrap();
     let mut wire = [0; 300];
     let sent = session.wrap(&command, &mut wire).unwrap().to_vec();
