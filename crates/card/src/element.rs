@@ -179,33 +179,6 @@ impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const S
             signer: Signer::of::<International>(),
         }
     }
-
-    /// The same with room for answers of `N` bytes, status word included; fewer than [`ANSWER_LEN`] does not compile. Certificate
-    /// chains are longer than one short response.
-    #[must_use]
-    pub fn with_answer<const N: usize>(self) -> Element<'m, M, D, SLOTS, SLOT, SCRATCH, N> {
-        const { assert!(N >= ANSWER_LEN, "an answer holds at least 256 bytes and a status word") };
-        Element {
-            modules: self.modules,
-            directory: self.directory,
-            memory: self.memory,
-            options: self.options,
-            interface: self.interface,
-            starting: self.starting,
-            channels: self.channels,
-            slots: self.slots,
-            wearer_verified: self.wearer_verified,
-            frames: self.frames,
-            job: self.job,
-            current: self.current,
-            chain: self.chain,
-            scratch: self.scratch,
-            answer: Answer::new(),
-            pending: None,
-            outbox: self.outbox,
-            signer: self.signer,
-        }
-    }
 }
 
 impl<
@@ -443,17 +416,6 @@ impl<
                 self.process(raw.len(), env)
             }
         }
-    }
-
-    /// Whether pieces of proprietary class are put together for what is selected.
-    fn joins(&mut self, channel: u8) -> bool {
-        let selected = self.channels.get(usize::from(channel)).and_then(|channel| channel.selected);
-        let Some(entry) =
-            selected.and_then(|selected| self.directory.entry(&mut self.memory, selected.instance).ok())
-        else {
-            return false;
-        };
-        self.modules.get(usize::from(entry.module.0)).is_some_and(|module| module.joins_chains())
     }
 
     /// Fuel cards have commands of class `E0`, which is also a secured class of channel 4 [GPC 11.1.4]: an element without

@@ -25,6 +25,7 @@ mod initialize_update;
 mod install;
 mod load;
 mod load_file;
+mod long;
 mod manager;
 mod objects;
 mod pieces;

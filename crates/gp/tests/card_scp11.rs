@@ -16,6 +16,7 @@ use huiwan_gp::scp11::certificate::{Certificate, Usage, verify_chain};
 use huiwan_gp::scp11::{Identifiers, Variant};
 use huiwan_gp::secure_channel::Level;
 use huiwan_testkit::hex;
+use proptest::prelude::*;
 use scp11_host::*;
 use support::{
     MapMemory, TOY_AID, apdu, install_toy, new_memory, open, put_keys, run, select, test_keys, with_card,
@@ -728,6 +729,13 @@ fn certificates_in_parts() {
         }
         assert_eq!(card.sw(&part(0x03, 0x10, &second[200..])), 0x9000);
         assert_eq!(card.sw(&Wish::new(Variant::A).command()), 0x9000);
+        // More than a certificate has; the next one finds room.
+        for n in 0..5 {
+            let expected = if n < 4 { 0x9000 } else { 0x6A84 };
+            assert_eq!(card.sw(&part(0x83, 0x90, &[0x30; 255])), expected, "{n}");
+        }
+        assert_eq!(card.sw(&part(0x83, 0x90, &first[..255])), 0x9000);
+        assert_eq!(card.sw(&part(0x03, 0x90, &first[255..])), 0x9000);
         // Another command between two parts.
         assert_eq!(card.sw(&part(0x83, 0x90, &first[..255])), 0x9000);
         assert_eq!(card.sw(&hex("80CA00E000")), 0x6985);
@@ -747,6 +755,54 @@ fn certificates_in_parts() {
         // Key 00/00: the first authority.
         assert_eq!(certify_under(card, &chain(false)[0], true, 0), 0x9000);
     });
+}
+
+#[test]
+fn a_card_that_takes_no_parts() {
+    with_scp11(DEFAULT.with_parts(false), provisioned(), |card| {
+        assert_eq!(card.sw(&apdu([0x80, 0x2A, 0x83, 0x90], &chain(true)[0][..255])), 0x6A86);
+        certify_host(card, true);
+        assert_eq!(card.sw(&Wish::new(Variant::A).command()), 0x9000);
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whoever holds no key: any bytes in the handshake commands, good ones with one byte changed among them, change nothing durable and
+    /// open nothing.
+    #[test]
+    fn any_handshake_of_a_stranger(
+        commands in proptest::collection::vec((0..6_u8, any::<u8>(), any::<u8>(), proptest::collection::vec(any::<u8>(), 0..255)), 1..12),
+    ) {
+        static PROVISIONED: std::sync::OnceLock<MapMemory> = std::sync::OnceLock::new();
+        let memory = PROVISIONED.get_or_init(provisioned);
+        let (after, ()) = with_scp11(DEFAULT, memory.clone(), |card| {
+            for (kind, a, b, data) in &commands {
+                let changed = |mut good: Vec<u8>, from: usize| {
+                    let at = from + usize::from(*a) * (good.len() - from - 1) / 255;
+                    good[at] ^= b | 1;
+                    good
+                };
+                match kind {
+                    0 => drop(card.send(&apdu([0x80, 0x2A, *a, *b], data))),
+                    1 => drop(card.send(&apdu([0x90 | a & 0x04, 0x2A, KVN, KID_CA | b & 0x80], data))),
+                    2 => drop(card.send(&apdu([0x80, 0x82, KVN, [0x11, 0x15][usize::from(b & 1)]], data))),
+                    3 => drop(certify(card, &changed(chain(false)[0].clone(), 0), true)),
+                    4 => drop(certify(card, &changed(chain(true)[usize::from(b & 1)].clone(), 0), b & 1 == 0)),
+                    // The stranger has a chain of its own, from another authority.
+                    _ => {
+                        let _ = certify(card, &gp_certificate(&[1], AGREEMENT, HOST, 0x66), false);
+                        assert_eq!(card.sw(&Wish::new(Variant::A).command()), 0x6985);
+                    }
+                }
+                let list = apdu([0x80, 0xF2, 0x80, 0x02], &hex("4F00"));
+                assert!(matches!(card.sw(&list), 0x6982 | 0x6985));
+            }
+            card.power_on();
+        });
+        prop_assert_eq!(&after.objects, &memory.objects);
+    }
 }
 
 #[test]

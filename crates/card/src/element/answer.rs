@@ -3,7 +3,7 @@
 use huiwan_apdu::{Command, Sw};
 use zeroize::Zeroize;
 
-use super::{Element, MAX_RESPONSE};
+use super::{ANSWER_LEN, Element, MAX_RESPONSE};
 use crate::bytes::copy;
 use crate::context::Interface;
 use crate::directory::Directory;
@@ -78,6 +78,37 @@ impl<const SIZE: usize> Answer<SIZE> {
     fn uncover(&mut self, at: usize, covered: [u8; 2]) {
         if let Some(place) = self.bytes.get_mut(at..at.saturating_add(2)) {
             copy(place, &covered);
+        }
+    }
+}
+
+impl<'m, M: Memory, D: Directory, const SLOTS: usize, const SLOT: usize, const SCRATCH: usize>
+    Element<'m, M, D, SLOTS, SLOT, SCRATCH>
+{
+    /// The same with room for answers of `N` bytes, status word included; fewer than [`ANSWER_LEN`] does not compile. Certificate
+    /// chains are longer than one short response.
+    #[must_use]
+    pub fn with_answer<const N: usize>(self) -> Element<'m, M, D, SLOTS, SLOT, SCRATCH, N> {
+        const { assert!(N >= ANSWER_LEN, "an answer holds at least 256 bytes and a status word") };
+        Element {
+            modules: self.modules,
+            directory: self.directory,
+            memory: self.memory,
+            options: self.options,
+            interface: self.interface,
+            starting: self.starting,
+            channels: self.channels,
+            slots: self.slots,
+            wearer_verified: self.wearer_verified,
+            frames: self.frames,
+            job: self.job,
+            current: self.current,
+            chain: self.chain,
+            scratch: self.scratch,
+            answer: Answer::new(),
+            pending: None,
+            outbox: self.outbox,
+            signer: self.signer,
         }
     }
 }

@@ -33,6 +33,17 @@ impl<
     const ANSWER: usize,
 > Element<'_, M, D, SLOTS, SLOT, SCRATCH, ANSWER>
 {
+    /// Whether pieces of proprietary class are put together for what is selected.
+    pub(super) fn joins(&mut self, channel: u8) -> bool {
+        let selected = self.channels.get(usize::from(channel)).and_then(|channel| channel.selected);
+        let Some(entry) =
+            selected.and_then(|selected| self.directory.entry(&mut self.memory, selected.instance).ok())
+        else {
+            return false;
+        };
+        self.modules.get(usize::from(entry.module.0)).is_some_and(|module| module.joins_chains())
+    }
+
     /// One command of a chain: the pieces are joined in scratch and processed as one extended command with the last.
     pub(super) fn join(
         &mut self,

@@ -332,37 +332,6 @@ impl CardManager<'_> {
         self.whole(x, &plain, None)
     }
 
-    /// A command too long for a short one: objects of the domain, certificates above all. The plain data are in the first half of the work
-    /// space meanwhile.
-    #[inline(never)]
-    fn long(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, command: &Command<'_>) -> Result<Done, Sw> {
-        let room = core::mem::take(&mut x.cx.scratch);
-        let (data, rest) = room.split_at_mut_checked(command.data().len()).ok_or(Sw::WRONG_LENGTH)?;
-        x.cx.scratch = rest;
-        let plain = x.session.unwrap(command, data)?;
-        x.progress.listing = 0;
-        self.end_load_before(x, &plain)?;
-        let class = matches!(plain.cla(), 0x00..=0x03 | 0x40..=0x4F | 0x80..=0x83 | 0xC0..=0xCF);
-        let own = x.progress.target == 0 && x.cx.served.is_none();
-        let structure = store_data::Control::from_byte(plain.p1()).map(|control| control.structure);
-        let objects =
-            matches!(structure, Some(store_data::Structure::Unstated | store_data::Structure::BerTlv));
-        if plain.ins() != store_data::INS || !class || !own || !objects {
-            return Err(Sw::WRONG_LENGTH);
-        }
-        if matches!(x.card.state, CardState::CardLocked | CardState::Terminated) {
-            return Err(Sw::CONDITIONS_NOT_SATISFIED);
-        }
-        if core::mem::take(&mut x.progress.chain) != 0 {
-            x.progress.end_personalisation();
-            return Err(Sw::CONDITIONS_NOT_SATISFIED);
-        }
-        if !x.session.is_open() {
-            return Err(Sw::SECURITY_STATUS);
-        }
-        self.store_data(x, &plain)
-    }
-
     /// The same command after the instance it concerned was called.
     fn again(
         &self,
@@ -449,7 +418,11 @@ impl CardManager<'_> {
     }
 
     /// Any command but LOAD, and INSTALL of a combined sequence, ends a load: what came so far is discarded. [GPC 11.6.2]
-    fn end_load_before(&self, x: &mut Exchange<'_, '_, '_, '_, '_>, plain: &Command<'_>) -> Result<(), Sw> {
+    pub(super) fn end_load_before(
+        &self,
+        x: &mut Exchange<'_, '_, '_, '_, '_>,
+        plain: &Command<'_>,
+    ) -> Result<(), Sw> {
         if x.progress.loading == 0 || plain.ins() == load::INS {
             return Ok(());
         }

@@ -34,6 +34,9 @@ pub struct Scp11Profile {
     pub told: &'static [u16],
     /// Whether the time certificates are valid counts, on a band that knows the time. (our choice: the texts leave it to the domain)
     pub validity: bool,
+    /// Whether certificates come in parts with bit 8 of P1 set, too (kaoh). The parts are durable until the last has come, so whoever is in
+    /// reach can write up to 1,024 bytes each time; command chaining and extended length need no memory.
+    pub parts: bool,
     /// Answer to a certificate that is malformed, wrongly signed, expired or of another usage. (from memory)
     pub not_verified: Sw,
     /// Answer to a certificate whose serial number is not on the list for the key. (from memory)
@@ -48,6 +51,7 @@ impl Scp11Profile {
         curve: CURVE_P256,
         told: &[I],
         validity: true,
+        parts: true,
         not_verified: CERTIFICATE_NOT_VERIFIED,
         not_listed: NOT_ON_WHITELIST,
     };
@@ -74,6 +78,12 @@ impl Scp11Profile {
     #[must_use]
     pub const fn with_validity(self, validity: bool) -> Self {
         Self { validity, ..self }
+    }
+
+    /// The same with or without certificates in parts.
+    #[must_use]
+    pub const fn with_parts(self, parts: bool) -> Self {
+        Self { parts, ..self }
     }
 
     /// The same with other answers to certificates that are not verified or not on the list.

@@ -16,6 +16,8 @@ use crate::scp11::{KID_AUTHORITY, MORE, PERFORM_SECURITY_OPERATION};
 
 /// P1 bit: the rest of the certificate comes with the next command.
 const PART: u8 = 0x80;
+/// Bytes of a certificate in parts at most.
+const PARTS_MAX: usize = 1024;
 
 impl CardManager<'_> {
     pub(super) fn perform_security_operation<C: Curve, H: Hash>(
@@ -53,6 +55,10 @@ impl CardManager<'_> {
             x.progress.end_session();
         }
         if command.p1() & PART != 0 {
+            let held = if first { 0 } else { usize::from(x.progress.piece_len) };
+            if !profile.parts || held.saturating_add(command.data().len()) > PARTS_MAX {
+                return Err(if profile.parts { Sw::NOT_ENOUGH_MEMORY } else { Sw::WRONG_P1P2 });
+            }
             x.keep(command.data(), first)?;
             x.progress.chain = PERFORM_SECURITY_OPERATION;
             return Ok(Done::OK);
