@@ -111,7 +111,7 @@ fn private_keys() {
     cut_in_flash("PUT KEY of a new key", &[], &[put(0, 3)]);
     cut_in_flash("PUT KEY into a set", &[put_public(0, 3, 0x10, public(ROOT).as_bytes())], &[put(0, 3)]);
     let other = put_private(0, 3, 0x13, &[0x24; 32], &dek);
-    cut_in_flash("PUT KEY in place of a key", std::slice::from_ref(&other), &[put(3, 3)]);
+    cut_in_flash("PUT KEY in place of a key", core::slice::from_ref(&other), &[put(3, 3)]);
     let kept = [&[other][..], &certificates(600, 1)].concat();
     cut_in_flash("PUT KEY under another version", &kept, &[put(3, 4)]);
     cut_in_flash("DELETE", &kept, &[apdu([0x80, 0xE4, 0, 0], &hex("D00113"))]);
