@@ -1,11 +1,12 @@
 //! Card capability information, tag `67`: what a card can do, for hosts that ask before they try. [GPC H.4]
 
-use huiwan_tlv::Tag;
-use huiwan_tlv::Writer;
+use huiwan_tlv::{At, Rules, Tag, TlvError, Writer, find, parse};
 
 use crate::get_data::TAG_67_CAPABILITIES;
 use crate::privileges::Privileges;
 use crate::{scp02, scp11};
+
+const TAG_A0_SECURE_CHANNEL: Tag = Tag::new(0xA0);
 
 /// Hash functions of load files, in `83`: SHA-1, SHA-256, SHA-384, SHA-512.
 pub const HASHES: [u8; 4] = [0x01, 0x02, 0x03, 0x04];
@@ -77,13 +78,13 @@ impl Capabilities {
         let [scp, i, sizes] = self.secure_channel;
         let put = |w: &mut Writer<'_>, tag: u32, value: &[u8]| w.put(Tag::new(tag), value);
         w.nested(TAG_67_CAPABILITIES, |w| {
-            w.nested(Tag::new(0xA0), |w| {
+            w.nested(TAG_A0_SECURE_CHANNEL, |w| {
                 put(w, 0x80, &[scp]);
                 put(w, 0x81, &[i]);
                 put(w, 0x82, &[sizes]);
             });
             if let Some(i) = self.scp02 {
-                w.nested(Tag::new(0xA0), |w| {
+                w.nested(TAG_A0_SECURE_CHANNEL, |w| {
                     put(w, 0x80, &[scp02::SCP]);
                     put(w, 0x81, &[i]);
                 });
@@ -108,5 +109,87 @@ impl Capabilities {
                 put(w, 0x88, &self.curves);
             }
         });
+    }
+}
+
+/// A secure channel protocol in what a card tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecureChannel<'a> {
+    /// Its number.
+    pub scp: u8,
+    /// Its "i" parameters, a byte each.
+    pub options: &'a [u8],
+    /// Sizes of its AES keys: b1 128, b2 192, b3 256 bits.
+    pub key_sizes: Option<u8>,
+}
+
+/// What any card tells; what it does not tell is `None` or empty. Bits of signature schemes as in [`Capabilities`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CapabilityInformation<'a> {
+    /// Privileges a security domain can have.
+    pub domain_privileges: Option<Privileges>,
+    /// Privileges an application can have.
+    pub application_privileges: Option<Privileges>,
+    /// Hash functions of load files, a byte each, see [`HASHES`].
+    pub hashes: &'a [u8],
+    /// Ciphers of load files, as bits.
+    pub ciphers: &'a [u8],
+    /// Signature schemes of tokens.
+    pub tokens: Option<u16>,
+    /// Signature schemes of receipts.
+    pub receipts: Option<u16>,
+    /// Signature schemes of load files.
+    pub signatures: Option<u16>,
+    body: &'a [u8],
+}
+
+impl<'a> CapabilityInformation<'a> {
+    /// Reads the response data of GET DATA, with or without the template around. Others than these are passed over.
+    ///
+    /// # Errors
+    /// [`TlvError`] and its byte.
+    pub fn parse(data: &'a [u8]) -> Result<Self, At<TlvError>> {
+        let template = find(data, Rules::ISO, TAG_67_CAPABILITIES)?;
+        let (body, objects) = match template {
+            Some(template) => (template.value(), template.children(Rules::ISO)),
+            None => (data, parse(data, Rules::ISO)),
+        };
+        let mut told = Self { body, ..Self::default() };
+        for object in objects {
+            let object = object?;
+            let value = object.value();
+            match object.tag().get() {
+                0x81 => told.domain_privileges = Privileges::parse(value),
+                0x82 => told.application_privileges = Privileges::parse(value),
+                0x83 => told.hashes = value,
+                0x84 => told.ciphers = value,
+                0x85 => told.tokens = bits(value),
+                0x86 => told.receipts = bits(value),
+                0x87 => told.signatures = bits(value),
+                _ => {}
+            }
+        }
+        Ok(told)
+    }
+
+    /// The secure channel protocols; unreadable ones are left out.
+    pub fn secure_channels(&self) -> impl Iterator<Item = SecureChannel<'a>> + use<'a> {
+        let channels = parse(self.body, Rules::ISO).flatten();
+        channels.filter(|object| object.tag() == TAG_A0_SECURE_CHANNEL).filter_map(|object| {
+            let value = |tag| find(object.value(), Rules::ISO, Tag::new(tag)).ok().flatten();
+            let &[scp] = value(0x80)?.value() else { return None };
+            let options = value(0x81).map_or(&[][..], |options| options.value());
+            let key_sizes = value(0x82).and_then(|sizes| sizes.value().first().copied());
+            Some(SecureChannel { scp, options, key_sizes })
+        })
+    }
+}
+
+/// Two bytes, or one, which is the first of two.
+fn bits(value: &[u8]) -> Option<u16> {
+    match *value {
+        [a] => Some(u16::from_be_bytes([a, 0])),
+        [a, b, ..] => Some(u16::from_be_bytes([a, b])),
+        [] => None,
     }
 }

@@ -69,6 +69,18 @@ impl<'a> Target<'a> {
     }
 }
 
+/// Writes the token's object behind the names; nothing for no token.
+///
+/// # Errors
+/// [`Full`] if `out` is too small.
+pub fn write_token(token: &[u8], out: &mut [u8]) -> Result<usize, Full> {
+    let mut w = Writer::new(out);
+    if !token.is_empty() {
+        w.put(TAG_9E_TOKEN, token);
+    }
+    Ok(w.finish()?.len())
+}
+
 /// What content to delete, with the token of a deletion by delegation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Names<'a> {

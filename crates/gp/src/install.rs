@@ -15,16 +15,20 @@
 //! Parameters: `C9` application parameters (mandatory, may be empty), `EF` system parameters, of which this crate reads `C6` and
 //! `C8`, see [`durable_memory`], `CF`, see [`implicit`], `D9`, see [`restriction`], and of AmdC `A0 81` (initial contactless state) and `A1`, see [`interaction`].
 
+mod domain_parameters;
 pub mod implicit;
 pub mod interaction;
+mod load_parameters;
 
 use core::fmt;
 
 use huiwan_tlv::{At, Full, Rules, Tag, TlvError, Writer, find, walk};
 
 use crate::life_cycle::ContactlessState;
+pub use domain_parameters::{DomainParameters, restriction};
 pub use implicit::{ImplicitSelection, ImplicitSelections};
 pub use interaction::{Aids, Interaction};
+pub use load_parameters::{LoadParameters, durable_memory};
 
 /// Instruction byte.
 pub const INS: u8 = 0xE6;
@@ -49,6 +53,8 @@ pub const FOR_PERSONALIZATION: u8 = 0x20;
 
 /// Application parameters.
 pub const TAG_C9_APPLICATION_PARAMETERS: Tag = Tag::new(0xC9);
+/// Functions a domain loses, inside `EF`.
+const TAG_D9_RESTRICTION: Tag = Tag::new(0xD9);
 /// System parameters.
 pub const TAG_EF_SYSTEM_PARAMETERS: Tag = Tag::new(0xEF);
 
@@ -123,9 +129,16 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// [`Full`] if `out` is too small, or a field is longer than its length byte can say (then with `needed` over 255).
     pub fn write<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], Full> {
-        let fields =
-            [self.load_file, self.module, self.instance, self.privileges, self.parameters, self.token];
-        write(&fields, out)
+        let at = self.write_before_token(out)?;
+        with_token(self.token, at, out)
+    }
+
+    /// Writes the fields before the token, which it covers; their length is returned, and [`write_token`] goes on behind them.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_before_token(&self, out: &mut [u8]) -> Result<usize, Full> {
+        write(&[self.load_file, self.module, self.instance, self.privileges, self.parameters], out)
     }
 }
 
@@ -159,7 +172,16 @@ impl<'a> LoadFields<'a> {
     /// # Errors
     /// As [`Fields::write`].
     pub fn write<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], Full> {
-        write(&[self.load_file, self.domain, self.hash, self.parameters, self.token], out)
+        let at = self.write_before_token(out)?;
+        with_token(self.token, at, out)
+    }
+
+    /// As [`Fields::write_before_token`].
+    ///
+    /// # Errors
+    /// As [`Fields::write`].
+    pub fn write_before_token(&self, out: &mut [u8]) -> Result<usize, Full> {
+        write(&[self.load_file, self.domain, self.hash, self.parameters], out)
     }
 }
 
@@ -201,7 +223,7 @@ fn split_with<const N: usize>(data: &[u8], ber: bool) -> Result<([&[u8]; N], usi
     }
 }
 
-fn write<'b>(fields: &[&[u8]], out: &'b mut [u8]) -> Result<&'b [u8], Full> {
+fn write(fields: &[&[u8]], out: &mut [u8]) -> Result<usize, Full> {
     let needed = fields.iter().fold(0_usize, |sum, field| sum.saturating_add(field.len()).saturating_add(1));
     let full = Full { needed };
     let mut at = 0_usize;
@@ -212,7 +234,33 @@ fn write<'b>(fields: &[&[u8]], out: &'b mut [u8]) -> Result<&'b [u8], Full> {
         rest.get_mut(..field.len()).ok_or(full)?.copy_from_slice(field);
         at = at.saturating_add(field.len()).saturating_add(1);
     }
-    out.get(..at).ok_or(full)
+    Ok(at)
+}
+
+/// Writes the token's field: a signature of 128 bytes or more has a length in BER. [GPC 11.5.2.3.1]
+///
+/// # Errors
+/// [`Full`] if `out` is too small.
+pub fn write_token(token: &[u8], out: &mut [u8]) -> Result<usize, Full> {
+    let full = Full { needed: token.len().saturating_add(3) };
+    let [high, low] = u16::try_from(token.len()).map_err(|_| full)?.to_be_bytes();
+    let head: &[u8] = match (high, low) {
+        (0, 0..=0x7F) => &[low],
+        (0, _) => &[0x81, low],
+        _ => &[0x82, high, low],
+    };
+    let end = head.len().saturating_add(token.len());
+    let place = out.get_mut(..end).ok_or(full)?;
+    place.iter_mut().zip(head.iter().chain(token)).for_each(|(to, from)| *to = *from);
+    Ok(end)
+}
+
+/// The token's field behind the others.
+fn with_token<'b>(token: &[u8], at: usize, out: &'b mut [u8]) -> Result<&'b [u8], Full> {
+    let needed = |full: Full| Full { needed: full.needed.saturating_add(at) };
+    let place = out.get_mut(at..).ok_or(Full { needed: at })?;
+    let end = at.saturating_add(write_token(token, place).map_err(needed)?);
+    out.get(..end).ok_or(Full { needed: end })
 }
 
 /// The install parameters this crate knows.
@@ -326,32 +374,51 @@ impl<'a> Parameters<'a> {
     pub fn write<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], Full> {
         let mut w = Writer::new(out);
         w.put(TAG_C9_APPLICATION_PARAMETERS, self.application);
+        self.put_system_parameters(&mut w, None);
+        Ok(w.finish()?)
+    }
+
+    /// Writes the parameters field of a registry update: what is not set is not there and stays as it is. `restriction` as
+    /// [`restriction`] reads it.
+    ///
+    /// # Errors
+    /// [`Full`] if `out` is too small.
+    pub fn write_update<'b>(&self, restriction: Option<u8>, out: &'b mut [u8]) -> Result<&'b [u8], Full> {
+        let mut w = Writer::new(out);
+        self.put_system_parameters(&mut w, restriction);
+        Ok(w.finish()?)
+    }
+
+    fn put_system_parameters(&self, w: &mut Writer<'_>, restriction: Option<u8>) {
         let entry =
             self.interaction().discretionary.is_none() && (self.label.is_some() || self.priority.is_some());
         let interaction = entry || !self.user_interaction.is_empty();
-        if self.contactless.is_some() || interaction || self.implicit.is_some() {
-            w.nested(TAG_EF_SYSTEM_PARAMETERS, |w| {
-                match &self.implicit {
-                    Some(none) if none.is_empty() => w.put(TAG_CF_IMPLICIT_SELECTION, &[]),
-                    all => all
-                        .iter()
-                        .flat_map(ImplicitSelections::iter)
-                        .for_each(|one| w.put(TAG_CF_IMPLICIT_SELECTION, &[one.byte()])),
-                }
-                if let Some(state) = self.contactless {
-                    w.nested(Tag::new(0xA0), |w| w.put(Tag::new(0x81), &[state.byte()]));
-                }
-                if interaction {
-                    w.nested(Tag::new(0xA1), |w| {
-                        w.raw(self.user_interaction);
-                        if entry {
-                            w.nested(interaction::TAG_A6_DISCRETIONARY, |w| self.put_directory_entry(w));
-                        }
-                    });
-                }
-            });
+        if self.contactless.is_none() && !interaction && restriction.is_none() && self.implicit.is_none() {
+            return;
         }
-        Ok(w.finish()?)
+        w.nested(TAG_EF_SYSTEM_PARAMETERS, |w| {
+            match &self.implicit {
+                Some(none) if none.is_empty() => w.put(TAG_CF_IMPLICIT_SELECTION, &[]),
+                all => all
+                    .iter()
+                    .flat_map(ImplicitSelections::iter)
+                    .for_each(|one| w.put(TAG_CF_IMPLICIT_SELECTION, &[one.byte()])),
+            }
+            if let Some(state) = self.contactless {
+                w.nested(Tag::new(0xA0), |w| w.put(Tag::new(0x81), &[state.byte()]));
+            }
+            if interaction {
+                w.nested(Tag::new(0xA1), |w| {
+                    w.raw(self.user_interaction);
+                    if entry {
+                        w.nested(interaction::TAG_A6_DISCRETIONARY, |w| self.put_directory_entry(w));
+                    }
+                });
+            }
+            if let Some(restriction) = restriction {
+                w.put(TAG_D9_RESTRICTION, &[restriction]);
+            }
+        });
     }
 }
 
@@ -374,117 +441,5 @@ impl<'a> Parameters<'a> {
                 }
             });
         });
-    }
-}
-
-/// Parameters of a security domain, inside `C9`. [GPC 11.5.2.3.7]
-///
-/// What an acceptance byte means (from a single source):
-/// b8 a domain above with authorized management, b7 one of the hierarchy, b6 the issuer domain, b5 one with delegated management below
-/// such a domain, b4 any with authorized management.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct DomainParameters<'a> {
-    /// `81`: protocol number and "i" of each secure channel it has, two bytes each; empty: as the card has them.
-    pub secure_channels: &'a [u8],
-    /// `82`: whom extradition to it is accepted from, one or two bytes.
-    pub accept_extradition: Option<&'a [u8]>,
-    /// `83`: whom its deletion is accepted from.
-    pub accept_deletion: Option<&'a [u8]>,
-    /// `84`, empty: it is PERSONALIZED as soon as it is selectable.
-    pub personalised: bool,
-    /// `86`: controlling authority capabilities.
-    pub authority: Option<[u8; 2]>,
-    /// `87`: whom extradition away from it is accepted from.
-    pub accept_extradition_away: Option<&'a [u8]>,
-}
-
-impl<'a> DomainParameters<'a> {
-    /// The protocols of `81`: number and "i".
-    pub fn protocols(&self) -> impl Iterator<Item = [u8; 2]> + 'a {
-        self.secure_channels.as_chunks().0.iter().copied()
-    }
-
-    /// Reads the value of `C9`.
-    ///
-    /// # Errors
-    /// [`InstallError`] and its byte.
-    pub fn parse(raw: &'a [u8]) -> Result<Self, At<InstallError>> {
-        let mut parameters = Self::default();
-        for object in huiwan_tlv::parse(raw, Rules::ISO) {
-            let object =
-                object.map_err(|error| At::new(InstallError::Parameters(error.kind()), error.at()))?;
-            let wrong = At::new(InstallError::Domain, object.at());
-            match (object.tag().get(), object.value()) {
-                (0x81, pairs) if !pairs.is_empty() && pairs.len() & 1 == 0 => {
-                    parameters.secure_channels = pairs
-                }
-                (0x82, bits @ [_] | bits @ [_, _]) => parameters.accept_extradition = Some(bits),
-                (0x83, bits @ [_] | bits @ [_, _]) => parameters.accept_deletion = Some(bits),
-                (0x84, []) => parameters.personalised = true,
-                (0x86, &[a, b]) => parameters.authority = Some([a, b]),
-                (0x87, bits @ [_] | bits @ [_, _]) => parameters.accept_extradition_away = Some(bits),
-                (0x81..=0x87, _) => return Err(wrong),
-                _ => {}
-            }
-        }
-        Ok(parameters)
-    }
-
-    /// Writes the value of `C9`.
-    ///
-    /// # Errors
-    /// [`Full`] if `out` is too small.
-    pub fn write<'b>(&self, out: &'b mut [u8]) -> Result<&'b [u8], Full> {
-        let mut w = Writer::new(out);
-        let mut put = |tag: u32, value: Option<&[u8]>| {
-            if let Some(value) = value {
-                w.put(Tag::new(tag), value);
-            }
-        };
-        put(0x81, (!self.secure_channels.is_empty()).then_some(self.secure_channels));
-        put(0x82, self.accept_extradition);
-        put(0x83, self.accept_deletion);
-        put(0x84, self.personalised.then_some(&[]));
-        put(0x86, self.authority.as_ref().map(|value| &value[..]));
-        put(0x87, self.accept_extradition_away);
-        Ok(w.finish()?)
-    }
-}
-
-/// `EF C6` and `C8`: durable memory that a load file or an application needs at least, in bytes, together; numbers of two or four bytes.
-/// Volatile memory (`C7`) is a slot of fixed size here, and reservations (`D7`, `D8`) are passed over.
-///
-/// # Errors
-/// [`InstallError`] and its byte.
-pub fn durable_memory(parameters: &[u8]) -> Result<usize, At<InstallError>> {
-    let tlv = |error: At<TlvError>| At::new(InstallError::Parameters(error.kind()), error.at());
-    let Some(ef) = find(parameters, RULES, TAG_EF_SYSTEM_PARAMETERS).map_err(tlv)? else { return Ok(0) };
-    let mut needed = 0_usize;
-    for object in ef.children(RULES) {
-        let object = object.map_err(tlv)?;
-        let bytes = match (object.tag().get(), object.value()) {
-            (0xC6 | 0xC8, &[high, low]) => u32::from(u16::from_be_bytes([high, low])),
-            (0xC6 | 0xC8, &[a, b, c, d]) => u32::from_be_bytes([a, b, c, d]),
-            (0xC6 | 0xC8, _) => return Err(At::new(InstallError::Memory, object.at())),
-            _ => 0,
-        };
-        needed = needed.saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX));
-    }
-    Ok(needed)
-}
-
-/// `EF D9`: functions a security domain loses by registry update, bits as in P1 of INSTALL and b1 deletion. (from memory)
-///
-/// # Errors
-/// [`InstallError`] and its byte.
-pub fn restriction(parameters: &[u8]) -> Result<Option<u8>, At<InstallError>> {
-    let tlv = |error: At<TlvError>| At::new(InstallError::Parameters(error.kind()), error.at());
-    let path = [TAG_EF_SYSTEM_PARAMETERS, Tag::new(0xD9)];
-    match huiwan_tlv::find_path(parameters, RULES, &path).map_err(tlv)? {
-        None => Ok(None),
-        Some(object) => match *object.value() {
-            [bits] => Ok(Some(bits)),
-            _ => Err(At::new(InstallError::Domain, object.at())),
-        },
     }
 }

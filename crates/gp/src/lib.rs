@@ -14,7 +14,7 @@
 //! - [`diversification`]: a card's keys from a master key
 //! - [`life_cycle`], [`privileges`]: states and rights in the registry; [`token`]: signatures of delegated management;
 //!   [`capability`]: what a card can do
-//! - [`recognition`], [`key_information`]: what a card says about itself
+//! - [`recognition`], [`key_information`], [`cplc`], [`resources`]: what a card says about itself
 //! - [`dictionary`]: names for traces
 //!
 //! # A command through a secure channel, host side
@@ -50,6 +50,7 @@
 pub mod cap;
 pub mod capability;
 pub mod card;
+pub mod cplc;
 pub mod crs;
 pub mod delete;
 pub mod dictionary;
@@ -65,6 +66,7 @@ pub mod load;
 pub mod privileges;
 pub mod put_key;
 pub mod recognition;
+pub mod resources;
 pub mod scp01;
 pub mod scp02;
 pub mod scp03;

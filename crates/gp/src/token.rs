@@ -19,6 +19,10 @@ use huiwan_tlv::Tag;
 
 use crate::put_key::KeyType;
 
+pub mod confirmation;
+
+pub use confirmation::{Confirmation, ConfirmationError};
+
 /// Token in the data of DELETE.
 pub const TAG_9E_TOKEN: Tag = Tag::new(0x9E);
 /// Control reference of a signature: who made it. Passed over.

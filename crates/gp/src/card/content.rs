@@ -13,7 +13,7 @@ use super::manager::{CardManager, Done, Exchange, Handler};
 use super::{load, objects};
 use crate::capability::CURVES_MAX;
 use crate::privileges::Privileges;
-use crate::token::{self, KID, KVN_RECEIPT, KVN_TOKEN};
+use crate::token::{self, KID, KVN_RECEIPT, KVN_TOKEN, confirmation};
 
 /// A public key as PUT KEY brought it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,28 +216,17 @@ fn receipt(x: &mut Exchange<'_, '_, '_, '_, '_>, counter: u16, names: &[&[u8]]) 
     };
     let iin_len = stored(objects::iin(InstanceId::ISSUER), &mut iin[..])?;
     let cin_len = stored(objects::cin(InstanceId::ISSUER), &mut cin[..])?;
-    let mut data = heapless::Vec::<u8, 192>::new();
-    let mut field = |parts: [&[u8]; 2]| -> Result<(), Sw> {
-        let [a, b] = parts;
-        let len = u8::try_from(a.len().saturating_add(b.len())).map_err(|_| Sw::UNKNOWN)?;
-        data.push(len).map_err(|_| Sw::UNKNOWN)?;
-        data.extend_from_slice(a).map_err(|_| Sw::UNKNOWN)?;
-        data.extend_from_slice(b).map_err(|_| Sw::UNKNOWN)
-    };
-    field([&counter.to_be_bytes(), &[]])?;
-    field([iin.get(..iin_len).unwrap_or_default(), cin.get(..cin_len).unwrap_or_default()])?;
-    let confirmation = data.len();
-    let mut field = |name: &[u8]| -> Result<(), Sw> {
-        data.push(u8::try_from(name.len()).map_err(|_| Sw::UNKNOWN)?).map_err(|_| Sw::UNKNOWN)?;
-        data.extend_from_slice(name).map_err(|_| Sw::UNKNOWN)
-    };
-    names.iter().try_for_each(|name| field(name))?;
+    let mut buffer = [0; 192];
+    let unique = [iin.get(..iin_len).unwrap_or_default(), cin.get(..cin_len).unwrap_or_default()];
+    let end = confirmation::write_data(counter, unique, &mut buffer).map_err(|_| Sw::UNKNOWN)?;
+    let covered = confirmation::write_names(names, &mut buffer, end).map_err(|_| Sw::UNKNOWN)?;
+    let covered = buffer.get(..covered).unwrap_or_default();
     let set = KeySet::read(x.cx.memory, InstanceId::ISSUER, KVN_RECEIPT)?;
     let key = set.as_ref().and_then(|set| set.key(KID));
-    let receipt = key.and_then(|key| token::symmetric(key.key_type, key.value, &[&data]));
+    let receipt = key.and_then(|key| token::symmetric(key.key_type, key.value, &[covered]));
     // Without a key that signs there is no receipt; the counter still says how often the card was changed.
     let receipt = receipt.unwrap_or_default();
     x.reply.push(&[u8::try_from(receipt.len()).unwrap_or_default()])?;
     x.reply.push(&receipt)?;
-    x.reply.push(data.get(..confirmation).unwrap_or_default())
+    x.reply.push(buffer.get(..end).unwrap_or_default())
 }

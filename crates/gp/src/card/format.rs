@@ -6,6 +6,7 @@ use zeroize::Zeroize;
 use super::keys::{KeySet, SET_MAX};
 use super::registry::Card;
 use super::{TEST_KEY, TEST_SCP02_KEY_VERSION, objects};
+use crate::cplc::{self, Cplc};
 use crate::life_cycle::CardState;
 use crate::put_key::{KID_DEK, KID_ENC, KID_MAC, KeyType};
 use crate::scp02;
@@ -24,7 +25,7 @@ pub struct Factory<'a> {
     /// Life cycle state.
     pub state: CardState,
     /// Card production life cycle data (tag 9F7F).
-    pub cplc: [u8; 42],
+    pub cplc: [u8; cplc::LEN],
     /// Key diversification data (tag CF and INITIALIZE UPDATE).
     pub key_diversification: [u8; 10],
     /// Issuer identification number (tag 42); empty for none.
@@ -41,7 +42,7 @@ impl Factory<'_> {
         key_type: KeyType::Aes,
         scp02: None,
         state: CardState::OpReady,
-        cplc: [0; 42],
+        cplc: [0; cplc::LEN],
         key_diversification: [0; 10],
         issuer_identification: &[],
         card_image: &[],
@@ -68,10 +69,7 @@ impl Factory<'_> {
     /// The same with a serial number, which goes into the production data and the key diversification data (bytes 4 to 7).
     #[must_use]
     pub fn with_serial(mut self, serial: [u8; 4]) -> Self {
-        // CPLC: fabricator 2, type 2, operating system 6, fabrication date 2, then the serial number.
-        if let Some(place) = self.cplc.get_mut(12..16) {
-            place.copy_from_slice(&serial);
-        }
+        self.cplc = Cplc::from_bytes(&self.cplc).with_serial(serial).to_bytes();
         if let Some(place) = self.key_diversification.get_mut(4..8) {
             place.copy_from_slice(&serial);
         }

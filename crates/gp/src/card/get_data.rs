@@ -18,6 +18,7 @@ use crate::get_status::TAG_4F_AID;
 use crate::key_information::{TAG_C0_KEY, TAG_E0_KEY_INFORMATION};
 use crate::privileges::Privileges;
 use crate::recognition::{self, TAG_66_SECURITY_DOMAIN_MANAGEMENT_DATA};
+use crate::resources::Resources;
 
 /// An application in a list.
 const TAG_61_APPLICATION: Tag = Tag::new(0x61);
@@ -138,21 +139,19 @@ fn applications(x: &mut Exchange<'_, '_, '_, '_, '_>) -> Result<(), Sw> {
     x.reply.tlv(|w| w.put(TAG_2F00_APPLICATIONS, list))
 }
 
-/// `FF21 { 81 applications, 82 free bytes of durable memory, 83 free bytes of volatile memory }`. (TS 102 226 8.2.1.7)
+/// What is left; a memory that does not know says nothing.
 fn resources(x: &mut Exchange<'_, '_, '_, '_, '_>) -> Result<(), Sw> {
     let free = x.cx.memory.room().ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
-    let (mut count, mut after) = (0_u16, None);
+    let (mut count, mut after) = (0_u32, None);
     while let Some(record) = registry::next(x.cx.memory, after)? {
         after = Some(record.instance);
         count = count.saturating_add(1);
     }
-    let four = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_be_bytes();
-    let volatile = x.cx.scratch.len();
-    x.reply.tlv(|w| {
-        w.nested(TAG_FF21_RESOURCES, |w| {
-            w.put(Tag::new(0x81), &count.to_be_bytes());
-            w.put(Tag::new(0x82), &four(free));
-            w.put(Tag::new(0x83), &four(volatile));
-        });
-    })
+    let four = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let resources = Resources {
+        applications: Some(count),
+        free_durable: Some(four(free)),
+        free_volatile: Some(four(x.cx.scratch.len())),
+    };
+    x.reply.tlv(|w| resources.write(w))
 }
