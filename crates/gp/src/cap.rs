@@ -27,7 +27,7 @@ mod kind;
 mod load_file;
 
 pub use kind::Kind;
-pub use load_file::{DAP_MEMBERS, Dap, LoadFile, MAX_BLOCKS};
+pub use load_file::{Ciphered, DAP_MEMBERS, Dap, HashFunction, LoadFile, MAX_BLOCKS};
 
 /// What is wrong with a CAP file. The offset is inside the component's member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

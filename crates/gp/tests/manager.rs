@@ -15,6 +15,7 @@ use huiwan_gp::host::{
 };
 use huiwan_gp::install::Parameters;
 use huiwan_gp::key_information;
+use huiwan_gp::life_cycle::CardState;
 use huiwan_gp::privileges::Privileges;
 use huiwan_gp::scp03::Level;
 use huiwan_gp::store_data::DgiPadding;
@@ -354,8 +355,8 @@ fn faults_in_words() {
         let Outcome::Fault(fault_) = outcome else { panic!("{outcome:?}") };
         assert_eq!(fault_.stage, Stage::StoreData { index: 1, id: 0xDEAD });
         assert!(fault_.to_string().starts_with("store data of grouping DEAD (number 1): card answered 6A80"));
-        let terminate = Job::SetStatus(Transition::SecureCard(Irrevocable::i_know()));
-        assert_eq!(fault(card, store, manager, terminate).1, FaultKind::Status(Sw::WRONG_DATA));
+        let secure = Job::SetStatus(Transition::SecureCard(Irrevocable::i_know()));
+        assert_eq!(fault(card, store, manager, secure).1, FaultKind::CardState(CardState::OpReady));
     });
 }
 

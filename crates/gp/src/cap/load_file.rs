@@ -1,6 +1,8 @@
-//! The load file: `{ E2 { 4F domain, C3 signature } }* C4 length components`, its hash, and its blocks. [GPC 11.6.2; sheet 1.8, 6]
+//! The load file: `{ E2 { 4F domain, C3 signature } }* C4 length components`, its hash, and its blocks; or with
+//! `D3 initial value D4 length ciphered components` in place of `C4`. [GPC 11.6.2; sheet 1.8, 6]
 
-use huiwan_crypto::hash::{Sha1, Sha256};
+use huiwan_crypto::hash::{Sha1, Sha256, Sha384, Sha512};
+use huiwan_crypto::{BlockKey, CryptoError, padding};
 
 use super::CapFile;
 
@@ -11,6 +13,33 @@ const TAG_E2_DAP_BLOCK: u8 = 0xE2;
 const TAG_4F_DOMAIN: u8 = 0x4F;
 const TAG_C3_SIGNATURE: u8 = 0xC3;
 const TAG_C4_LOAD_FILE_DATA: u8 = 0xC4;
+const TAG_D3_INITIAL_VALUE: u8 = 0xD3;
+const TAG_D4_CIPHERED_DATA: u8 = 0xD4;
+
+/// Hash functions of load file data blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum HashFunction {
+    /// 20 bytes.
+    Sha1,
+    /// 32 bytes.
+    #[default]
+    Sha256,
+    /// 48 bytes.
+    Sha384,
+    /// 64 bytes.
+    Sha512,
+}
+
+/// A load file data block that only the card can read. The key is that of a domain with the privilege for it, and stays with whoever
+/// made the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ciphered<'a> {
+    /// One block of the cipher; empty for zeros.
+    pub initial_value: &'a [u8],
+    /// What [`LoadFile::encipher`] made.
+    pub data: &'a [u8],
+}
 
 /// A signature over the load file data block's hash, by the keys of a domain on the card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +64,7 @@ pub struct LoadFile<'a, 'c> {
     cap: &'c CapFile<'a>,
     descriptor: bool,
     daps: &'c [Dap<'a>],
+    ciphered: Option<Ciphered<'c>>,
 }
 
 impl<'a, 'c> LoadFile<'a, 'c> {
@@ -42,7 +72,7 @@ impl<'a, 'c> LoadFile<'a, 'c> {
     /// the choice.
     #[must_use]
     pub const fn new(cap: &'c CapFile<'a>) -> Self {
-        Self { cap, descriptor: false, daps: &[] }
+        Self { cap, descriptor: false, daps: &[], ciphered: None }
     }
 
     /// The same with the descriptor.
@@ -57,13 +87,25 @@ impl<'a, 'c> LoadFile<'a, 'c> {
         Self { daps, ..self }
     }
 
+    /// The same with the data block in cipher. Hash and signatures stay those of the plain one. [sheet 2.7]
+    #[must_use]
+    pub const fn with_ciphered(self, ciphered: Ciphered<'c>) -> Self {
+        Self { ciphered: Some(ciphered), ..self }
+    }
+
+    /// Signatures in front.
+    #[must_use]
+    pub const fn daps(&self) -> &'c [Dap<'a>] {
+        self.daps
+    }
+
     /// The file it is made of.
     #[must_use]
     pub const fn cap(&self) -> &'c CapFile<'a> {
         self.cap
     }
 
-    /// Bytes of the load file data block: the components alone.
+    /// Bytes of the plain load file data block: the components alone.
     #[must_use]
     pub fn data_len(&self) -> usize {
         self.components().fold(0, |len, part| len.saturating_add(part.len()))
@@ -91,6 +133,46 @@ impl<'a, 'c> LoadFile<'a, 'c> {
         let mut hash = Sha256::new();
         self.components().for_each(|part| hash.update(part));
         hash.finish()
+    }
+
+    /// The hash by any of the functions.
+    #[must_use]
+    pub fn hash(&self, function: HashFunction) -> heapless::Vec<u8, 64> {
+        macro_rules! with {
+            ($hash:ty) => {{
+                let mut hash = <$hash>::new();
+                self.components().for_each(|part| hash.update(part));
+                hash.finish().into_iter().collect()
+            }};
+        }
+        match function {
+            HashFunction::Sha1 => with!(Sha1),
+            HashFunction::Sha256 => with!(Sha256),
+            HashFunction::Sha384 => with!(Sha384),
+            HashFunction::Sha512 => with!(Sha512),
+        }
+    }
+
+    /// Enciphers the load file data block into `out`, padded to whole blocks, at least one byte: for [`Self::with_ciphered`].
+    ///
+    /// # Errors
+    /// [`CryptoError`] if `out` is too short, or `initial_value` not one block.
+    pub fn encipher<'o>(
+        &self,
+        key: &impl BlockKey,
+        initial_value: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8], CryptoError> {
+        let mut len = 0_usize;
+        for part in self.components() {
+            let end = len.saturating_add(part.len());
+            out.get_mut(len..end).ok_or(CryptoError)?.copy_from_slice(part);
+            len = end;
+        }
+        let padded = padding::method2_in_place(out, len, key.block_len())?;
+        let data = out.get_mut(..padded).ok_or(CryptoError)?;
+        key.encrypt_cbc(initial_value, data)?;
+        Ok(data)
     }
 
     /// The pieces of the load file data block, for any other hash.
@@ -130,8 +212,20 @@ impl<'a, 'c> LoadFile<'a, 'c> {
             f(&head(TAG_E2_DAP_BLOCK, parts.iter().fold(0, |len, part| len.saturating_add(part.len()))));
             parts.iter().for_each(|part| f(part));
         }
-        f(&head(TAG_C4_LOAD_FILE_DATA, self.data_len()));
-        self.components().for_each(f);
+        match self.ciphered {
+            None => {
+                f(&head(TAG_C4_LOAD_FILE_DATA, self.data_len()));
+                self.components().for_each(f);
+            }
+            Some(Ciphered { initial_value, data }) => {
+                if !initial_value.is_empty() {
+                    f(&head(TAG_D3_INITIAL_VALUE, initial_value.len()));
+                    f(initial_value);
+                }
+                f(&head(TAG_D4_CIPHERED_DATA, data.len()));
+                f(data);
+            }
+        }
     }
 }
 

@@ -2,9 +2,10 @@
 
 use core::fmt;
 
-use huiwan_apdu::Sw;
+use huiwan_apdu::{Aid, Sw};
 
 use super::key_store::KeyError;
+use crate::life_cycle::CardState;
 
 /// Where a task was when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,15 @@ pub enum Stage {
     GetStatus,
     /// INSTALL.
     Install,
+    /// INSTALL [for load].
+    InstallForLoad,
+    /// LOAD.
+    Load {
+        /// Number of the block, from 0.
+        block: u8,
+    },
+    /// The confirmation of the last LOAD: the file is on the card.
+    LoadReceipt,
     /// INSTALL [for personalization].
     InstallForPersonalization,
     /// STORE DATA of a data grouping.
@@ -62,6 +72,9 @@ impl fmt::Display for Stage {
             Self::GetData => f.write_str("get data"),
             Self::GetStatus => f.write_str("get status"),
             Self::Install => f.write_str("install"),
+            Self::InstallForLoad => f.write_str("install for load"),
+            Self::Load { block } => write!(f, "load of block {block}"),
+            Self::LoadReceipt => f.write_str("receipt of the load"),
             Self::InstallForPersonalization => f.write_str("install for personalization"),
             Self::StoreData { index, id } => write!(f, "store data of grouping {id:04X} (number {index})"),
             Self::PutKey => f.write_str("put key"),
@@ -96,6 +109,39 @@ pub enum FaultKind {
     VersionTaken(u8),
     /// New keys are wanted on a card whose channels have no handshake.
     NotProvable,
+    /// There is something of this AID already.
+    AidTaken(Aid),
+    /// The load file imports a package the card does not have, or not in this version.
+    ImportMissing {
+        /// AID of the package.
+        aid: Aid,
+        /// Major version wanted.
+        major: u8,
+        /// Minor version wanted, or a later one.
+        minor: u8,
+    },
+    /// The card has less durable memory than the load file needs.
+    NoMemory {
+        /// Free bytes.
+        free: u32,
+        /// Bytes needed.
+        needed: u32,
+    },
+    /// The load file makes more blocks than LOAD can number.
+    TooManyBlocks {
+        /// Blocks at this security level.
+        needed: usize,
+        /// Blocks that can be numbered.
+        most: usize,
+    },
+    /// The load file has signatures, which are over its hash, but INSTALL is to carry none.
+    HashMissing,
+    /// This domain wants its signature in every load file, or in this one.
+    SignatureMissing(Aid),
+    /// What was asked for is done, but its receipt is wrong or missing.
+    Receipt,
+    /// The card is in this state, from which the change is no step.
+    CardState(CardState),
 }
 
 /// A failed task.
@@ -121,6 +167,20 @@ impl fmt::Display for Fault {
             FaultKind::CheckValues => f.write_str("card reports other key check values"),
             FaultKind::NotProvable => f.write_str("card cannot show that new keys work"),
             FaultKind::VersionTaken(version) => write!(f, "key version {version:02X} is there already"),
+            FaultKind::AidTaken(aid) => write!(f, "{aid} is on the card already"),
+            FaultKind::ImportMissing { aid, major, minor } => {
+                write!(f, "package {aid} is not on the card in version {major}.{minor}")
+            }
+            FaultKind::NoMemory { free, needed } => {
+                write!(f, "card has {free} bytes left, and the file needs {needed}")
+            }
+            FaultKind::TooManyBlocks { needed, most } => {
+                write!(f, "file makes {needed} blocks, and only {most} can be numbered")
+            }
+            FaultKind::HashMissing => f.write_str("file is signed, but no hash is to be sent"),
+            FaultKind::SignatureMissing(domain) => write!(f, "signature of {domain} is missing"),
+            FaultKind::Receipt => f.write_str("receipt is wrong or missing"),
+            FaultKind::CardState(state) => write!(f, "card is {}", state_name(state)),
         }?;
         let advice = self.advice();
         write!(f, "; {}; {}", advice.likely, advice.safe)
@@ -205,6 +265,46 @@ impl Fault {
                 "an earlier change of keys got further than its journal says",
                 "try to open with the new keys; if that works, only the removal of the old ones is left",
             ),
+            FaultKind::AidTaken(_) => advice(
+                "an earlier load got further than its journal says, or another version is there",
+                "nothing was changed; use what is there, or delete it with what depends on it and load again",
+            ),
+            FaultKind::ImportMissing { .. } => advice(
+                "the file was made for a later Java Card version, or needs a library that is not loaded",
+                "nothing was changed; load the library first, or convert the file for the card's version",
+            ),
+            FaultKind::NoMemory { .. } => advice(
+                "the card is full",
+                "nothing was changed; delete what is not needed, or a load that was given up",
+            ),
+            FaultKind::TooManyBlocks { .. } => advice(
+                "protection takes its share of every command",
+                "nothing was changed; open without command encryption, or leave the descriptor out",
+            ),
+            FaultKind::HashMissing => advice(
+                "the plan is at odds with itself",
+                "nothing was sent; name the hash the signatures are over",
+            ),
+            FaultKind::SignatureMissing(_) => advice(
+                "whoever owns that domain decides what is loaded",
+                "nothing was changed; have the hash of the file signed by the domain's owner",
+            ),
+            FaultKind::Receipt => advice(
+                "the card's receipt key is another one, or the answer is of another card",
+                "the change was made: do not repeat it; read the registry and the confirmation counter (C2)",
+            ),
+            FaultKind::CardState(CardState::CardLocked) => advice(
+                "the card was locked, on purpose or by an earlier attempt",
+                "nothing was changed; the issuer security domain still answers, and whoever has its keys can unlock the card",
+            ),
+            FaultKind::CardState(CardState::Terminated) => {
+                advice("the card was terminated", "there is no way back; only GET DATA still works")
+            }
+            FaultKind::CardState(_) => advice(
+                "the life cycle goes OP_READY, INITIALIZED, SECURED, one step at a time and never back; lock and unlock are between \
+                 SECURED and CARD_LOCKED",
+                "nothing was changed; no card is lost by asking",
+            ),
         }
     }
 
@@ -240,6 +340,45 @@ impl Fault {
             (Stage::ExternalAuthenticate, 0x6985) => advice(
                 "the card wants a higher security level in its life cycle state",
                 "open with command MACs at least",
+            ),
+            (Stage::InstallForLoad, 0x6985) => advice(
+                "something of this AID is there, the domain may not load here, or it needs a token",
+                "nothing was changed; list the registry with the keys of the issuer security domain",
+            ),
+            (Stage::InstallForLoad, 0x6A88) => {
+                advice("the security domain the file is for is not there", "list applications and domains")
+            }
+            (Stage::Install | Stage::InstallForLoad | Stage::Delete, 0x6982) => advice(
+                "the token is wrong or the card has no token key; or the protection of the command was wrong",
+                "the command was not executed; open a new channel and check the token key",
+            ),
+            (Stage::InstallForLoad | Stage::Load { .. }, 0x6A84) => advice(
+                "the card's memory is full, or it holds as many load files as it can",
+                "nothing of the file stays; delete what is not needed and load again from the first block",
+            ),
+            (Stage::Load { .. }, 0x6438) => advice(
+                "an imported package is not on the card (from single reports)",
+                "nothing of the file stays; compare the imports with the card's load files and Java Card version",
+            ),
+            (Stage::Load { .. }, 0x6982) => advice(
+                "a signature of the load file is wrong; or the protection of the command was",
+                "nothing of the file stays; open a new channel and check signatures and their domains",
+            ),
+            (Stage::Load { .. }, 0x6985 | 0x6A80) => advice(
+                "hash or signature do not fit the file, an import is missing, or the file is of a later Java Card version",
+                "nothing of the file stays; check these and load again from the first block",
+            ),
+            (Stage::Load { .. }, 0x6400..=0x64FF) => advice(
+                "the card's verifier refuses the file, for a reason of its own",
+                "nothing of the file stays; convert it for the card's Java Card version, with its export files",
+            ),
+            (Stage::Load { .. }, 0x6A86) => advice(
+                "a block came out of order or twice",
+                "nothing of the file stays; load again from the first block",
+            ),
+            (Stage::SetStatus, 0x6985) => advice(
+                "this domain may not do this: locking and terminating a card are privileges",
+                "nothing was changed; open a channel on the issuer security domain",
             ),
             (Stage::Install, 0x6985) => advice(
                 "an application of this AID exists, or the application refuses its parameters",
@@ -331,4 +470,14 @@ const fn store_data_advice(id: u16, sw: u16) -> Option<Advice> {
         ),
         _ => return None,
     })
+}
+
+const fn state_name(state: CardState) -> &'static str {
+    match state {
+        CardState::OpReady => "OP_READY",
+        CardState::Initialized => "INITIALIZED",
+        CardState::Secured => "SECURED",
+        CardState::CardLocked => "CARD_LOCKED",
+        CardState::Terminated => "TERMINATED",
+    }
 }

@@ -2,9 +2,12 @@
 
 use huiwan_apdu::Aid;
 
+use super::content::{Change, Changing, Link, TokenField};
 use super::fault::Stage;
-use super::manager::{Event, Todo, Turn, command, expect_ok};
-use crate::install::{FOR_INSTALL, FOR_MAKE_SELECTABLE, Fields, INS, Parameters};
+use super::list::page;
+use super::manager::{Event, Turn};
+use crate::get_status::{self, FIRST, Scope};
+use crate::install::{COMBINED, COMBINED_LAST, FOR_INSTALL, FOR_MAKE_SELECTABLE, Fields, INS, Parameters};
 use crate::privileges::Privileges;
 
 /// What to install, and how.
@@ -25,10 +28,38 @@ pub struct Install<'j> {
 }
 
 impl Install<'_> {
-    pub(super) fn turn(&self, event: Event<'_>, cla: u8, out: &mut [u8]) -> Turn {
+    pub(super) fn turn(
+        &self,
+        changing: &mut Changing,
+        event: Event<'_>,
+        link: &Link,
+        out: &mut [u8],
+    ) -> Turn {
         let p1 = if self.make_selectable { FOR_INSTALL | FOR_MAKE_SELECTABLE } else { FOR_INSTALL };
-        let mut buffer = [0; 255];
-        let data = |out: &mut [u8]| {
+        self.command([p1, 0], changing, event, link, out)
+    }
+
+    /// As the end of a combined sequence.
+    pub(super) fn last_turn(
+        &self,
+        changing: &mut Changing,
+        event: Event<'_>,
+        link: &Link,
+        out: &mut [u8],
+    ) -> Turn {
+        self.command([COMBINED, COMBINED_LAST], changing, event, link, out)
+    }
+
+    fn command(
+        &self,
+        [p1, p2]: [u8; 2],
+        changing: &mut Changing,
+        event: Event<'_>,
+        link: &Link,
+        out: &mut [u8],
+    ) -> Turn {
+        let fields = |out: &mut [u8]| {
+            let mut buffer = [0; 255];
             let fields = Fields {
                 load_file: self.load_file.as_bytes(),
                 module: self.module.as_bytes(),
@@ -37,27 +68,72 @@ impl Install<'_> {
                 parameters: self.parameters.write(&mut buffer).ok()?,
                 token: &[],
             };
-            Some(fields.write(out).ok()?.len())
+            fields.write_before_token(out).ok()
         };
-        one([cla, INS, p1, 0], data, event, out)
+        let names = [self.load_file.as_bytes(), self.instance.as_bytes()];
+        change([p1, p2], &fields, &names, changing, event, link, out)
     }
 }
 
-pub(super) fn make_selectable(aid: &Aid, event: Event<'_>, cla: u8, out: &mut [u8]) -> Turn {
-    let fields = Fields { instance: aid.as_bytes(), privileges: &[0], ..Fields::default() };
-    one([cla, INS, FOR_MAKE_SELECTABLE, 0], |out| Some(fields.write(out).ok()?.len()), event, out)
+/// An installed application to make selectable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MakeSelectable {
+    aid: Aid,
+    /// A receipt covers it although the command does not name it.
+    load_file: Option<Aid>,
+    looking: bool,
+}
+
+impl MakeSelectable {
+    pub(super) const fn new(aid: Aid) -> Self {
+        Self { aid, load_file: None, looking: false }
+    }
+
+    pub(super) fn turn(
+        &mut self,
+        changing: &mut Changing,
+        event: Event<'_>,
+        link: &Link,
+        out: &mut [u8],
+    ) -> Turn {
+        let checked = link.delegation.is_some_and(|delegation| delegation.receipt.is_some());
+        let event = match event {
+            Event::Begin if checked && !self.looking => {
+                self.looking = true;
+                return page(Scope::Applications, self.aid.as_bytes(), FIRST, link.cla, out);
+            }
+            Event::Response(response) if self.looking => {
+                self.looking = false;
+                let mut entries = get_status::entries(response.data()).flatten();
+                let entry = entries.find(|entry| entry.aid == self.aid.as_bytes());
+                self.load_file = entry.and_then(|entry| Aid::new(entry.load_file?).ok());
+                Event::Begin
+            }
+            event => event,
+        };
+        let fields = Fields { instance: self.aid.as_bytes(), privileges: &[0], ..Fields::default() };
+        let write = |out: &mut [u8]| fields.write_before_token(out).ok();
+        let names = [self.load_file.as_ref().map_or(&[][..], Aid::as_bytes), self.aid.as_bytes()];
+        change([FOR_MAKE_SELECTABLE, 0], &write, &names, changing, event, link, out)
+    }
 }
 
 /// One INSTALL command and its answer.
-fn one(
-    header: [u8; 4],
-    data: impl FnOnce(&mut [u8]) -> Option<usize>,
+pub(super) fn change(
+    [p1, p2]: [u8; 2],
+    fields: &dyn Fn(&mut [u8]) -> Option<usize>,
+    names: &[&[u8]],
+    changing: &mut Changing,
     event: Event<'_>,
+    link: &Link,
     out: &mut [u8],
 ) -> Turn {
-    match event {
-        Event::Begin => command(header, data, out, Stage::Install),
-        Event::Response(response) => expect_ok(response, Stage::Install).map(|_| Todo::Done),
-        _ => Ok(Todo::Done),
-    }
+    let change = Change {
+        header: [INS, p1, p2],
+        stage: Stage::Install,
+        fields,
+        token: TokenField::Field,
+        names: Some(names),
+    };
+    changing.turn(&change, event, link, out)
 }

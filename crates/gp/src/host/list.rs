@@ -37,7 +37,8 @@ impl Listing<'_> {
     }
 }
 
-fn page(scope: Scope, prefix: &[u8], p2: u8, cla: u8, out: &mut [u8]) -> Turn {
+/// GET STATUS of one page.
+pub(super) fn page(scope: Scope, prefix: &[u8], p2: u8, cla: u8, out: &mut [u8]) -> Turn {
     let data = |out: &mut [u8]| Some(Search { prefix, tags: None }.write(out).ok()?.len());
     command([cla, INS, scope.byte(), p2], data, out, Stage::GetStatus)
 }

@@ -10,17 +10,20 @@
 use huiwan_apdu::{Aid, Response, Sw};
 use huiwan_tlv::Tag;
 
+use super::content::{Changing, Delegation, Link};
+use super::delete::{self, Removal, Removing};
+use super::extradite::{Extradite, RegistryUpdate};
 use super::fault::{Fault, FaultKind, Stage};
-use super::install::Install;
+use super::install::{Install, MakeSelectable};
 use super::key_store::{
-    ImplicitRequest, KeyAnswer, KeyError, KeyRef, KeyRequest, OpenRequest, Scp11Request, SessionId,
+    ImplicitRequest, KeyAnswer, KeyError, KeyHandle, KeyRef, KeyRequest, OpenRequest, Scp11Request, SessionId,
 };
 use super::list::Listing;
+use super::load::{Load, Loading};
 use super::open::{Card, OpenImplicit, OpenScp11, Opening};
 use super::personalise::{Personalise, Storing};
 use super::put_keys::{PutKeys, Rotating};
-use super::set_status::Transition;
-use super::{delete, install, set_status};
+use super::set_status::{Moving, Transition};
 use crate::delete::Target;
 use crate::get_status::Scope;
 use crate::scp03::Octets;
@@ -48,7 +51,9 @@ pub enum Job<'j> {
     OpenScp11(OpenScp11<'j>),
     /// Forget the session.
     Close,
-    /// Read one data object; [`Step::Answer`] brings it. 6A88 is an answer too: optional data is optional.
+    /// Read one data object; [`Step::Answer`] brings it. 6A88 is an answer too: optional data is optional. What reads which:
+    /// `66` [`crate::recognition`], `67` [`crate::capability`], `E0` [`crate::key_information`], `9F7F` [`crate::cplc`], `FF21`
+    /// [`crate::resources`], `C1` and `C2` [`crate::get_data`].
     GetData(Tag),
     /// Read a part of the registry; [`Step::Answer`] brings one page after another for [`crate::get_status::entries`].
     List {
@@ -57,10 +62,16 @@ pub enum Job<'j> {
         /// AID or its beginning; empty for all.
         prefix: &'j [u8],
     },
+    /// Bring a load file to the card.
+    Load(Load<'j>),
     /// Install an application.
     Install(Install<'j>),
     /// Make an installed application selectable.
     MakeSelectable(Aid),
+    /// Give something to another security domain.
+    Extradite(Extradite),
+    /// Change what the registry says of an application.
+    RegistryUpdate(RegistryUpdate<'j>),
     /// Personalise an application, or the domain itself, from a script of data groupings.
     Personalise(Personalise<'j>),
     /// Bring a new key set to the card, prove that it works, and only then remove the old one.
@@ -69,6 +80,8 @@ pub enum Job<'j> {
     SetStatus(Transition),
     /// Delete an application or a key set. What is not there counts as deleted.
     Delete(Target<'j>),
+    /// Delete something with everything that depends on it.
+    DeleteRelated(Removal<'j>),
     /// Send any plain command through the channel; [`Step::Answer`] brings whatever the card says.
     Command(&'j [u8]),
 }
@@ -136,6 +149,10 @@ pub(super) enum Todo {
     Encrypt(usize),
     /// Export a key set.
     Export { key: KeyRef, version: u8 },
+    /// Make a token over so many bytes.
+    Sign { key: KeyHandle, message: usize },
+    /// Check a receipt: what it covers, and behind it the receipt.
+    Verify { key: KeyHandle, message: usize, receipt: usize },
     /// Forget the session.
     Close(SessionId),
     /// Forget the session, then the task is over with this fault.
@@ -158,12 +175,16 @@ enum Task<'j> {
     Close,
     GetData(Tag),
     List(Listing<'j>),
-    Install(Install<'j>),
-    MakeSelectable(Aid),
+    Load(Load<'j>, Loading),
+    Install(Install<'j>, Changing),
+    MakeSelectable(MakeSelectable, Changing),
+    Extradite(Extradite, Changing),
+    RegistryUpdate(RegistryUpdate<'j>, Changing),
     Personalise(Personalise<'j>, Storing),
     PutKeys(PutKeys, Rotating),
-    SetStatus(Transition),
-    Delete(Target<'j>),
+    SetStatus(Transition, Moving),
+    Delete(Target<'j>, Changing),
+    DeleteRelated(Removal<'j>, Removing),
     Command(&'j [u8]),
 }
 
@@ -190,6 +211,8 @@ enum Phase {
 #[derive(Debug)]
 pub struct Manager<'j> {
     cla: u8,
+    looks: bool,
+    delegation: Option<Delegation>,
     channel: Option<Channel>,
     task: Task<'j>,
     phase: Phase,
@@ -205,13 +228,27 @@ impl<'j> Manager<'j> {
     /// A manager without a channel, on the basic logical channel.
     #[must_use]
     pub const fn new() -> Self {
-        Self { cla: 0x80, channel: None, task: Task::None, phase: Phase::Idle }
+        Self { cla: 0x80, looks: true, delegation: None, channel: None, task: Task::None, phase: Phase::Idle }
     }
 
     /// The same on logical channel 0 to 3.
     #[must_use]
     pub const fn on_channel(mut self, number: u8) -> Self {
         self.cla = 0x80 | (number & 0x03);
+        self
+    }
+
+    /// The same for a domain with delegated management: whatever changes content carries a token, and what the card confirms comes by
+    /// [`Step::Answer`], its receipt checked, for [`Confirmation::parse`](crate::token::Confirmation::parse) and whoever keeps account.
+    #[must_use]
+    pub const fn with_delegation(mut self, delegation: Delegation) -> Self {
+        self.delegation = Some(delegation);
+        self
+    }
+
+    /// The same for a card that is not at hand: tasks do not look before they act.
+    pub(super) const fn unattended(mut self) -> Self {
+        self.looks = false;
         self
     }
 
@@ -327,6 +364,16 @@ impl<'j> Manager<'j> {
                     key_diversification: channel.key_diversification,
                 })
             }
+            (Todo::Sign { key, message }, _) => {
+                self.phase = Phase::Asked;
+                Step::Key(KeyRequest::SignToken { key, message: bytes(message) })
+            }
+            (Todo::Verify { key, message, receipt }, _) => {
+                self.phase = Phase::Asked;
+                let (message, behind) = out.split_at_checked(message).unwrap_or_default();
+                let receipt = behind.get(..receipt).unwrap_or_default();
+                Step::Key(KeyRequest::VerifyReceipt { key, message, receipt })
+            }
             (Todo::Encrypt(_) | Todo::Export { .. }, None) => self.fault(FaultKind::NoChannel),
             (Todo::Answer(len, sw), _) => {
                 self.phase = Phase::Told;
@@ -342,6 +389,7 @@ impl<'j> Manager<'j> {
 
     fn turn(&mut self, event: Event<'_>, out: &mut [u8]) -> Turn {
         let cla = self.cla;
+        let link = &Link { cla, looks: self.looks, channel: self.channel, delegation: self.delegation };
         match &mut self.task {
             Task::None => Ok(Todo::Done),
             Task::Open(opening) => opening.turn(event, &mut self.channel, cla, out),
@@ -351,14 +399,18 @@ impl<'j> Manager<'j> {
             },
             Task::GetData(tag) => get_data(*tag, event, cla, out),
             Task::List(listing) => listing.turn(event, cla, out),
-            Task::Install(request) => request.turn(event, cla, out),
-            Task::MakeSelectable(aid) => install::make_selectable(aid, event, cla, out),
+            Task::Load(request, loading) => loading.turn(request, event, link, out),
+            Task::Install(request, changing) => request.turn(changing, event, link, out),
+            Task::MakeSelectable(request, changing) => request.turn(changing, event, link, out),
+            Task::Extradite(request, changing) => request.turn(changing, event, link, out),
+            Task::RegistryUpdate(request, changing) => request.turn(changing, event, link, out),
             Task::Personalise(request, storing) => {
                 storing.turn(request, event, self.channel.as_ref(), cla, out)
             }
             Task::PutKeys(request, rotating) => rotating.turn(request, event, &mut self.channel, cla, out),
-            Task::SetStatus(transition) => set_status::turn(transition, event, cla, out),
-            Task::Delete(target) => delete::turn(target, event, cla, out),
+            Task::SetStatus(transition, moving) => moving.turn(transition, event, link, out),
+            Task::Delete(target, changing) => delete::turn(target, changing, event, link, out),
+            Task::DeleteRelated(removal, removing) => removing.turn(removal, event, link, out),
             Task::Command(command) => match event {
                 Event::Begin => {
                     copy(command, out).map(|sent| Todo::Command(sent.len())).ok_or(too_long(Stage::Command))
@@ -376,9 +428,11 @@ impl<'j> Manager<'j> {
             Task::PutKeys(_, rotating) => rotating.stage(),
             Task::GetData(_) => Stage::GetData,
             Task::List(_) => Stage::GetStatus,
-            Task::Install(_) | Task::MakeSelectable(_) => Stage::Install,
-            Task::SetStatus(_) => Stage::SetStatus,
-            Task::Delete(_) => Stage::Delete,
+            Task::Load(_, loading) => loading.stage(),
+            Task::Install(..) | Task::MakeSelectable(..) => Stage::Install,
+            Task::Extradite(..) | Task::RegistryUpdate(..) => Stage::Install,
+            Task::SetStatus(_, moving) => moving.stage(),
+            Task::Delete(..) | Task::DeleteRelated(..) => Stage::Delete,
             Task::None | Task::Close | Task::Command(_) => Stage::Command,
         }
     }
@@ -415,12 +469,16 @@ impl<'j> Task<'j> {
             Job::Close => Self::Close,
             Job::GetData(tag) => Self::GetData(tag),
             Job::List { scope, prefix } => Self::List(Listing { scope, prefix, more: false, pages: 0 }),
-            Job::Install(request) => Self::Install(request),
-            Job::MakeSelectable(aid) => Self::MakeSelectable(aid),
+            Job::Load(request) => Self::Load(request, Loading::new()),
+            Job::Install(request) => Self::Install(request, Changing::new()),
+            Job::MakeSelectable(aid) => Self::MakeSelectable(MakeSelectable::new(aid), Changing::new()),
+            Job::Extradite(request) => Self::Extradite(request, Changing::new()),
+            Job::RegistryUpdate(request) => Self::RegistryUpdate(request, Changing::new()),
             Job::Personalise(request) => Self::Personalise(request, Storing::new()),
             Job::PutKeys(request) => Self::PutKeys(request, Rotating::new()),
-            Job::SetStatus(transition) => Self::SetStatus(transition),
-            Job::Delete(target) => Self::Delete(target),
+            Job::SetStatus(transition) => Self::SetStatus(transition, Moving::Start),
+            Job::Delete(target) => Self::Delete(target, Changing::new()),
+            Job::DeleteRelated(removal) => Self::DeleteRelated(removal, Removing::new()),
             Job::Command(command) => Self::Command(command),
         }
     }

@@ -175,11 +175,15 @@ impl Action<'_> {
     /// Whether its commands do not depend on the card's answers.
     pub(super) const fn is_certain(&self) -> bool {
         match &self.job {
-            Job::Install(_)
+            Job::Load(_)
+            | Job::Install(_)
             | Job::MakeSelectable(_)
+            | Job::Extradite(_)
+            | Job::RegistryUpdate(_)
             | Job::Personalise(_)
             | Job::SetStatus(_)
             | Job::Delete(_)
+            | Job::DeleteRelated(_)
             | Job::GetData(_)
             | Job::Command(_) => true,
             Job::PutKeys(put) => !put.remove_old,

@@ -108,7 +108,7 @@ impl<'j> Writer<'j> {
     pub const fn new(plan: Plan<'j>) -> Self {
         Self {
             plan,
-            manager: Manager::new(),
+            manager: Manager::new().unattended(),
             phase: Phase::Start,
             part: Part::Opening(0),
             protected: false,
