@@ -478,3 +478,122 @@ fn a_domain_is_locked_with_all_that_is_its() {
         }
     });
 }
+
+#[test]
+fn refusals_in_words() {
+    with_domains(populated(), |card| {
+        let (mut store, mut manager) = (store(), Manager::new());
+        run_job(card, &mut store, &mut manager, open_job(Some(BANK), OWN, Level::CMac));
+        let extradite = |what, to| Job::Extradite(Extradite { what, to, from: None });
+        let update = |application, privileges| {
+            Job::RegistryUpdate(RegistryUpdate {
+                application,
+                domain: None,
+                privileges,
+                parameters: Parameters::default(),
+                restriction: None,
+            })
+        };
+        for (job, stage, sw, words) in [
+            (
+                extradite(TOY_APP, OTHER),
+                Stage::Extradition,
+                0x6A88,
+                "the application or the domain is not there",
+            ),
+            (extradite(INNER, INNER), Stage::Extradition, 0x6985, "below what moves"),
+            (
+                update(OTHER, None),
+                Stage::RegistryUpdate,
+                0x6A88,
+                "the application or the domain is not there",
+            ),
+            (update(BANK, None), Stage::RegistryUpdate, 0x6985, "it is not below this domain"),
+            (
+                update(TOY_APP, Some(Privileges::MANDATED_DAP)),
+                Stage::RegistryUpdate,
+                0x6A80,
+                "cannot keep these privileges",
+            ),
+        ] {
+            let (fault, _) = fault(card, &mut store, &mut manager, job);
+            assert_eq!((fault.stage, fault.kind), (stage, FaultKind::Status(Sw::new(sw))), "{job:?}");
+            assert!(fault.to_string().contains(words), "{fault}");
+        }
+    });
+}
+
+/// Random answers of card and key store: every task comes to an end, and none panics.
+#[test]
+fn any_card_brings_every_task_to_an_end() {
+    use huiwan_gp::host::manager::OUT_LEN;
+    use huiwan_gp::host::{Input, KeyAnswer, Step};
+    let components = components();
+    let cap = CapFile::from_load_data(&components).unwrap();
+    let applet = Install { load_file: ELF, module: APP, ..install(APP, true) };
+    let update = RegistryUpdate {
+        application: APP,
+        domain: Some(OTHER),
+        privileges: Some(Privileges::NONE),
+        parameters: Parameters::default(),
+        restriction: Some(1),
+    };
+    let related = [APP, TOY_APP];
+    let jobs = [
+        Job::Load(Load::new(LoadFile::new(&cap))),
+        Job::Load(Load { install: Some(&applet), look: false, ..Load::new(LoadFile::new(&cap)) }),
+        Job::Install(applet),
+        Job::MakeSelectable(APP),
+        Job::Extradite(Extradite { what: APP, to: OTHER, from: None }),
+        Job::RegistryUpdate(update),
+        Job::Delete(Target::Content(APP.as_bytes())),
+        Job::DeleteRelated(Removal { what: BANK, related: &related, how: RelatedDeletion::InOneCommand }),
+        Job::SetStatus(Transition::LockCard),
+    ];
+    let mut random = huiwan_testkit::rng::Seeded::new(11);
+    let mut complete = 0;
+    for round in 0..9000 {
+        let mut manager = Manager::new();
+        if round % 2 == 0 {
+            manager = manager.with_delegation(BOTH);
+        }
+        let (mut out, mut bytes) = ([0; OUT_LEN], vec![]);
+        let mut input = Input::Start(jobs[round % jobs.len()]);
+        for steps in 0.. {
+            assert!(steps < 2000, "round {round}");
+            let step = manager.step(input, &mut out).unwrap();
+            bytes.clear();
+            input = match step {
+                Step::Send(_) => {
+                    let len = random.below(30) as usize;
+                    // Now and then something that reads as an answer.
+                    let answer = match random.below(4) {
+                        0 => vec![0],
+                        1 => receipt(7, &[]),
+                        _ => random.vec(len),
+                    };
+                    bytes.extend(answer);
+                    let sw = [0x9000_u16, 0x9000, 0x9000, 0x6310, 0x6A88, 0x6A86, 0x6985]
+                        [random.below(7) as usize];
+                    bytes.extend(sw.to_be_bytes());
+                    if random.below(20) == 0 {
+                        bytes.truncate(1);
+                    }
+                    Input::Response(&bytes)
+                }
+                Step::Key(_) if random.below(8) == 0 => Input::Key(KeyAnswer::Refused(KeyError::Signature)),
+                Step::Key(_) => {
+                    let len = [0, 8, 16, 256, 300][random.below(5) as usize];
+                    bytes.resize(len, 0x5A);
+                    Input::Key(KeyAnswer::Bytes(&bytes))
+                }
+                Step::Done(outcome) => {
+                    complete += usize::from(outcome == Outcome::Complete);
+                    break;
+                }
+                _ => Input::Continue,
+            };
+        }
+    }
+    assert!(complete > 500, "{complete}");
+}

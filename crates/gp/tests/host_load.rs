@@ -11,10 +11,14 @@ use huiwan_card::{Batch, Memory, MemoryError, ObjectId};
 use huiwan_crypto::{Aes, mac};
 use huiwan_gp::cap::{CapFile, Ciphered, Dap, HashFunction, LoadFile, Package};
 use huiwan_gp::card::Factory;
-use huiwan_gp::host::{FaultKind, Install, Job, Load, Manager, Outcome, Stage};
+use huiwan_gp::host::tsm_job::{Goal, Input, JobState, OUT_LEN, Plan, Step, Visit, Worker};
+use huiwan_gp::host::{
+    FaultKind, Grouping, Install, Job, KeyRef, KeyStore, Load, Manager, Outcome, Personalise, Stage,
+};
 use huiwan_gp::install::{LoadParameters, Parameters};
 use huiwan_gp::privileges::Privileges;
 use huiwan_gp::scp03::Level;
+use huiwan_gp::store_data::DgiPadding;
 use huiwan_testkit::vectors;
 use support::{Card, MapMemory, install_toy, new_memory, open, run, select, test_keys, with_domains};
 
@@ -517,4 +521,75 @@ fn a_sequence_is_all_or_nothing() {
             let _ = manager;
         },
     );
+}
+
+/// One visit of a job; the command of this number is carried out, and its answer lost.
+fn visit(
+    memory: MapMemory,
+    goals: &[Goal<'_>],
+    state: &mut JobState,
+    lost: Option<usize>,
+) -> (MapMemory, (Visit, usize)) {
+    const KEYS: [(u8, KeyRef); 1] = [(0x30, TEST)];
+    with_domains(memory, |card| {
+        let mut store = store();
+        let plan = Plan { aid: None, keys: &KEYS, level: Level::All, goals };
+        let mut worker = Worker::new(plan, *state);
+        let (mut out, mut key_out, mut sent) = ([0; OUT_LEN], [0; OUT_LEN], 0);
+        let mut answer;
+        let mut input = Input::Start([5; 32]);
+        loop {
+            input = match worker.step(input, &mut out).unwrap() {
+                Step::Send(command) => {
+                    answer = card.send(command);
+                    sent += 1;
+                    if lost == Some(sent - 1) { Input::Lost } else { Input::Response(&answer) }
+                }
+                Step::Key(request) => Input::Key(store.answer(&request, &mut key_out)),
+                Step::Persist(saved) => {
+                    *state = saved;
+                    Input::Continue
+                }
+                Step::Progress(_) => Input::Continue,
+                Step::Done(visit) => return (visit, sent),
+            };
+        }
+    })
+}
+
+#[test]
+fn a_job_loads_what_is_not_there() {
+    let components = components();
+    let cap = CapFile::from_load_data(&components).unwrap();
+    let load = Load::new(LoadFile::new(&cap));
+    let script = [Grouping { id: 0x0101, value: b"a record", encrypt: false }];
+    let personalise = Personalise { application: Some(APP), script: &script, padding: DgiPadding::Always };
+    let goals = [Goal::Loaded(load), Goal::Issued { install: applet(), personalise }];
+    let blank = new_memory(&Factory::TEST);
+    let (undisturbed, (ended, commands)) = visit(blank.clone(), &goals, &mut JobState::new(1), None);
+    assert_eq!(ended, Visit::Complete);
+    for lost in 0..commands {
+        let mut state = JobState::new(1);
+        let (memory, (ended, _)) = visit(blank.clone(), &goals, &mut state, Some(lost));
+        assert!(
+            matches!(ended, Visit::Again(fault) if fault.kind == FaultKind::CardLost),
+            "{lost} {ended:?}"
+        );
+        let (memory, (ended, _)) = visit(memory, &goals, &mut state, None);
+        assert_eq!(ended, Visit::Complete, "{lost}");
+        assert_eq!(content(&memory), content(&undisturbed), "{lost}");
+    }
+    // Once more with a state that knows nothing: three commands to open, a look at each goal.
+    let (memory, ended) = visit(undisturbed, &goals, &mut JobState::new(1), None);
+    assert_eq!(ended, (Visit::Complete, 5));
+    // Another version of the package is there: somebody has to decide.
+    let mut newer = components.clone();
+    // Minor version of the package, behind tag, length, magic, format and flags.
+    newer[10] = 9;
+    let cap = CapFile::from_load_data(&newer).unwrap();
+    assert_eq!(cap.header().package.minor, 9);
+    let goals = [Goal::Loaded(Load::new(LoadFile::new(&cap)))];
+    let (_, (ended, _)) = visit(memory, &goals, &mut JobState::new(2), None);
+    let Visit::Stopped { goal: 0, fault } = ended else { panic!("{ended:?}") };
+    assert_eq!(fault.kind, FaultKind::AidTaken(ELF));
 }

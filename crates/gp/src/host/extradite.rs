@@ -4,6 +4,7 @@
 use huiwan_apdu::Aid;
 
 use super::content::{Changing, Link};
+use super::fault::Stage;
 use super::install::change;
 use super::manager::{Event, Turn};
 use crate::install::{FOR_EXTRADITION, FOR_REGISTRY_UPDATE, Fields, Parameters};
@@ -33,7 +34,9 @@ impl Extradite {
         let (what, to) = (self.what.as_bytes(), self.to.as_bytes());
         let fields = Fields { load_file: to, instance: what, ..Fields::default() };
         let write = |out: &mut [u8]| fields.write_before_token(out).ok();
-        change([FOR_EXTRADITION, 0], &write, &[from, what, to], changing, event, link, out)
+        let names = [from, what, to];
+        let change = change(Stage::Extradition, [FOR_EXTRADITION, 0], &write, &names);
+        changing.turn(&change, event, link, out)
     }
 }
 
@@ -73,6 +76,7 @@ impl RegistryUpdate<'_> {
             fields.write_before_token(out).ok()
         };
         let names = [self.application.as_bytes()];
-        change([FOR_REGISTRY_UPDATE, 0], &write, &names, changing, event, link, out)
+        let change = change(Stage::RegistryUpdate, [FOR_REGISTRY_UPDATE, 0], &write, &names);
+        changing.turn(&change, event, link, out)
     }
 }

@@ -31,6 +31,10 @@ pub enum Stage {
     GetStatus,
     /// INSTALL.
     Install,
+    /// INSTALL [for extradition].
+    Extradition,
+    /// INSTALL [for registry update].
+    RegistryUpdate,
     /// INSTALL [for load].
     InstallForLoad,
     /// LOAD.
@@ -72,6 +76,8 @@ impl fmt::Display for Stage {
             Self::GetData => f.write_str("get data"),
             Self::GetStatus => f.write_str("get status"),
             Self::Install => f.write_str("install"),
+            Self::Extradition => f.write_str("extradition"),
+            Self::RegistryUpdate => f.write_str("registry update"),
             Self::InstallForLoad => f.write_str("install for load"),
             Self::Load { block } => write!(f, "load of block {block}"),
             Self::LoadReceipt => f.write_str("receipt of the load"),
@@ -348,7 +354,30 @@ impl Fault {
             (Stage::InstallForLoad, 0x6A88) => {
                 advice("the security domain the file is for is not there", "list applications and domains")
             }
-            (Stage::Install | Stage::InstallForLoad | Stage::Delete, 0x6982) => advice(
+            (Stage::Extradition, 0x6985) => advice(
+                "one of the two domains does not agree, the new one is locked or below what moves, or it needs a token",
+                "nothing was changed; list domains and read what the two accept",
+            ),
+            (Stage::RegistryUpdate, 0x6985) => advice(
+                "it is not below this domain, another is the default application already, or it needs a token",
+                "nothing was changed; list the registry with the keys of the issuer security domain",
+            ),
+            (Stage::Extradition | Stage::RegistryUpdate, 0x6A88) => advice(
+                "the application or the domain is not there",
+                "list applications, domains and load files",
+            ),
+            (Stage::RegistryUpdate, 0x6A80) => advice(
+                "the card cannot keep these privileges or parameters, or privileges contradict each other",
+                "nothing was changed; read the card's capabilities (67)",
+            ),
+            (
+                Stage::Install
+                | Stage::InstallForLoad
+                | Stage::Extradition
+                | Stage::RegistryUpdate
+                | Stage::Delete,
+                0x6982,
+            ) => advice(
                 "the token is wrong or the card has no token key; or the protection of the command was wrong",
                 "the command was not executed; open a new channel and check the token key",
             ),

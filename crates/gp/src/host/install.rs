@@ -71,7 +71,7 @@ impl Install<'_> {
             fields.write_before_token(out).ok()
         };
         let names = [self.load_file.as_bytes(), self.instance.as_bytes()];
-        change([p1, p2], &fields, &names, changing, event, link, out)
+        changing.turn(&change(Stage::Install, [p1, p2], &fields, &names), event, link, out)
     }
 }
 
@@ -114,26 +114,17 @@ impl MakeSelectable {
         let fields = Fields { instance: self.aid.as_bytes(), privileges: &[0], ..Fields::default() };
         let write = |out: &mut [u8]| fields.write_before_token(out).ok();
         let names = [self.load_file.as_ref().map_or(&[][..], Aid::as_bytes), self.aid.as_bytes()];
-        change([FOR_MAKE_SELECTABLE, 0], &write, &names, changing, event, link, out)
+        let change = change(Stage::Install, [FOR_MAKE_SELECTABLE, 0], &write, &names);
+        changing.turn(&change, event, link, out)
     }
 }
 
-/// One INSTALL command and its answer.
-pub(super) fn change(
+/// One INSTALL command: P1 and P2, what is before the token, and what a receipt covers.
+pub(super) const fn change<'c>(
+    stage: Stage,
     [p1, p2]: [u8; 2],
-    fields: &dyn Fn(&mut [u8]) -> Option<usize>,
-    names: &[&[u8]],
-    changing: &mut Changing,
-    event: Event<'_>,
-    link: &Link,
-    out: &mut [u8],
-) -> Turn {
-    let change = Change {
-        header: [INS, p1, p2],
-        stage: Stage::Install,
-        fields,
-        token: TokenField::Field,
-        names: Some(names),
-    };
-    changing.turn(&change, event, link, out)
+    fields: &'c dyn Fn(&mut [u8]) -> Option<usize>,
+    names: &'c [&'c [u8]],
+) -> Change<'c> {
+    Change { header: [INS, p1, p2], stage, fields, token: TokenField::Field, names: Some(names) }
 }

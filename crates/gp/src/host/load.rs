@@ -66,7 +66,7 @@ impl<'j> Load<'j> {
     }
 
     /// AID of the load file: its package's.
-    fn aid(&self) -> &'j [u8] {
+    pub(super) fn aid(&self) -> &'j [u8] {
         self.file.cap().header().package.aid
     }
 

@@ -8,6 +8,7 @@
 //! | goal | how the card shows it | what is done |
 //! |---|---|---|
 //! | [`Goal::Keys`] | key information (E0) | add, authenticate, then delete the old set |
+//! | [`Goal::Loaded`] | registry: load file, its version | LOAD from block 00: a card discards what was torn |
 //! | [`Goal::Issued`] | registry: absent, INSTALLED, SELECTABLE | install but not selectable; personalise from the first grouping; make selectable |
 //! | [`Goal::Locked`], [`Goal::Unlocked`] | registry: locked bit | SET STATUS |
 //! | [`Goal::Absent`] | registry: absent | DELETE |
@@ -147,6 +148,8 @@ struct Seen {
     application: Option<ApplicationState>,
     new_keys: bool,
     old_keys: bool,
+    /// The load file is there in another version.
+    other_version: bool,
     /// The answer could not be read.
     unreadable: bool,
 }
@@ -166,8 +169,13 @@ impl Seen {
             _ => {
                 for entry in get_status::entries(data) {
                     match entry {
-                        Ok(entry) if goal.aid().is_some_and(|aid| aid.as_bytes() == entry.aid) => {
+                        Ok(entry) if goal.aid() == Some(entry.aid) => {
                             self.application = Some(entry.application_state());
+                            let package = goal.load().map(|load| load.file.cap().header().package);
+                            self.other_version |= match (package, entry.version) {
+                                (Some(package), Some(version)) => version != [package.major, package.minor],
+                                _ => false,
+                            };
                         }
                         Ok(_) => {}
                         Err(_) => self.unreadable = true,
@@ -210,7 +218,13 @@ impl<'j> Worker<'j> {
             manager: Manager::new(),
             challenges: [[0; CHALLENGE_LEN]; 2],
             doing: Doing::Nothing,
-            seen: Seen { application: None, new_keys: false, old_keys: false, unreadable: false },
+            seen: Seen {
+                application: None,
+                new_keys: false,
+                old_keys: false,
+                other_version: false,
+                unreadable: false,
+            },
             steps: 0,
             personalised: false,
             implicit: None,
@@ -283,6 +297,8 @@ impl<'j> Worker<'j> {
             manager::Step::Stored { index, id } => Step::Progress(Progress::Stored { index, id }),
             manager::Step::Answer { data, sw } => {
                 match self.goal() {
+                    // What an act answers is not what the card holds.
+                    _ if task != Task::Looking => {}
                     Some(goal) if sw.is_ok() || sw.is_warning() => self.seen.note(goal, data),
                     _ => self.seen.unreadable = true,
                 }
@@ -337,8 +353,8 @@ impl<'j> Worker<'j> {
             None => return self.close(Visit::Complete, out),
             Some(Goal::Keys { .. }) => Job::GetData(TAG_E0_KEY_INFORMATION),
             Some(goal) => {
-                let prefix = goal.aid().map_or(&[][..], Aid::as_bytes);
-                Job::List { scope: Scope::Applications, prefix }
+                let scope = if goal.load().is_some() { Scope::LoadFiles } else { Scope::Applications };
+                Job::List { scope, prefix: goal.aid().unwrap_or_default() }
             }
         };
         self.start(Task::Looking, job, out)
@@ -405,6 +421,12 @@ impl<'j> Worker<'j> {
                 Fault { stage: Stage::SetStatus, kind: FaultKind::Status(Sw::REFERENCED_DATA_NOT_FOUND) };
             return self.close(Visit::Stopped { goal: self.state.reached, fault }, out);
         }
+        if self.seen.other_version
+            && let Some(taken) = goal.aid().and_then(|aid| Aid::new(aid).ok())
+        {
+            let fault = Fault { stage: Stage::GetStatus, kind: FaultKind::AidTaken(taken) };
+            return self.close(Visit::Stopped { goal: self.state.reached, fault }, out);
+        }
         let Some(job) = self.next_job(goal) else {
             self.state.reached = self.state.reached.saturating_add(1);
             (self.steps, self.personalised) = (0, false);
@@ -439,6 +461,8 @@ impl<'j> Worker<'j> {
                 Some(Job::Delete(Target::Key { id: None, version: *retire }))
             }
             (Goal::Keys { .. }, _) => None,
+            (Goal::Loaded(load), None) => Some(Job::Load(*load)),
+            (Goal::Loaded(_), Some(_)) => None,
             (Goal::Issued { install, .. }, None) => {
                 Some(Job::Install(Install { make_selectable: false, ..*install }))
             }

@@ -39,6 +39,11 @@ pub fn for_goal<'j>(goal: &'j Goal<'j>) -> (Option<Aid>, heapless::Vec<Action<'j
         let _ = actions.push(Action { job, also, keep: false });
     };
     let probe = match goal {
+        // A card that has the file refuses it, as it would for other reasons: a script that comes to it again stops there.
+        Goal::Loaded(load) => {
+            act(Job::Load(*load), NONE);
+            None
+        }
         Goal::Issued { install, personalise } => {
             act(Job::Install(Install { make_selectable: false, ..*install }), THERE);
             act(Job::Personalise(*personalise), NONE);

@@ -2,7 +2,7 @@
 
 use huiwan_apdu::Aid;
 
-use super::super::{Install, KeyRef, Personalise};
+use super::super::{Install, KeyRef, Load, Personalise};
 use crate::scp03::Level;
 
 /// One thing that is to be so in the end.
@@ -18,6 +18,8 @@ pub enum Goal<'j> {
         /// A version that is to be gone then.
         retire: Option<u8>,
     },
+    /// The load file is there, in its version.
+    Loaded(Load<'j>),
     /// The application is there, personalised, and selectable. [`Install::make_selectable`] is left to the worker.
     Issued {
         /// What to install.
@@ -33,12 +35,22 @@ pub enum Goal<'j> {
     Absent(Aid),
 }
 
-impl Goal<'_> {
-    pub(super) const fn aid(&self) -> Option<&Aid> {
+impl<'j> Goal<'j> {
+    /// What to look for in the registry.
+    pub(super) fn aid(&self) -> Option<&[u8]> {
         match self {
             Self::Keys { .. } => None,
-            Self::Issued { install, .. } => Some(&install.instance),
-            Self::Locked(aid) | Self::Unlocked(aid) | Self::Absent(aid) => Some(aid),
+            Self::Loaded(load) => Some(load.aid()),
+            Self::Issued { install, .. } => Some(install.instance.as_bytes()),
+            Self::Locked(aid) | Self::Unlocked(aid) | Self::Absent(aid) => Some(aid.as_bytes()),
+        }
+    }
+
+    /// The load file that is to be there.
+    pub(super) const fn load(&self) -> Option<&Load<'j>> {
+        match self {
+            Self::Loaded(load) => Some(load),
+            _ => None,
         }
     }
 }
