@@ -132,6 +132,50 @@ fn a_file_is_loaded_at_every_level() {
     assert!(memories.iter().all(|memory| joined(memory) == joined(&memories[0])));
 }
 
+/// What fits a command depends on the protocol, its mode and the level. [sheet 1.0]
+#[test]
+fn blocks_by_protocol_and_level() {
+    use huiwan_card::{Element, Module, ModuleId};
+    use huiwan_gp::card::{CardManager, CardProfile, ModuleEntry, Registry};
+    use huiwan_gp::host::OpenChannel;
+    use huiwan_gp::scp03::{Mode, Options};
+    let components = package(ELF.as_bytes(), &[], 900);
+    let cap = CapFile::from_load_data(&components).unwrap();
+    let scp02 = CardProfile::DEFAULT.with_scp02(huiwan_gp::scp02::Options::I75);
+    let s16 = CardProfile::DEFAULT.with_scp03(Options::I70.with_mode(Mode::S16));
+    for (profile, version, level, block) in [
+        (&scp02, 0x20, Level::CMac, 247),
+        (&scp02, 0x20, Level::CMacCEnc, 239),
+        (&scp02, 0x20, Level::CMacCEncRMac, 239),
+        (&scp02, 0x30, Level::CMacRMac, 247),
+        (&s16, 0x30, Level::CMac, 239),
+        (&s16, 0x30, Level::CMacCEnc, 223),
+        (&s16, 0x30, Level::All, 223),
+    ] {
+        let entries = [ModuleEntry::security_domain(ModuleId(0))];
+        let manager = CardManager::new(profile, &entries).with_content_management(None);
+        let modules: [&dyn Module; 1] = [&manager];
+        let memory = new_memory(&Factory::TEST.with_scp02_test_keys());
+        let element = Element::new(&modules, Registry::new(profile), memory);
+        let mut card = Card { element, random: huiwan_testkit::rng::Seeded::new(1) };
+        card.power_on();
+        let (mut store, mut manager) = (store(), Manager::new());
+        let key = huiwan_gp::card::TEST_KEY;
+        store.insert_des(3, &key, &key, &key).unwrap();
+        let key = if version == 0x20 { KeyRef::direct(3) } else { TEST };
+        let host_challenge = [9; 16].into();
+        let open = OpenChannel { aid: None, key_version: version, key, level, host_challenge };
+        run_job(&mut card, &mut store, &mut manager, Job::Open(open));
+        let report = run_job(&mut card, &mut store, &mut manager, Job::Load(Load::new(LoadFile::new(&cap))));
+        let loads: Vec<usize> =
+            report.commands.iter().filter(|c| c[1] == 0xE8).map(|c| usize::from(c[4])).collect();
+        let len = LoadFile::new(&cap).encoded_len();
+        assert_eq!(loads.len(), len.div_ceil(block));
+        assert!(loads[..loads.len() - 1].iter().all(|sent| *sent == block), "{loads:?}");
+        assert_eq!(loads.iter().sum::<usize>(), len);
+    }
+}
+
 /// The longest file LOAD can number at a level, and one byte more.
 #[test]
 fn the_longest_file() {
