@@ -27,19 +27,21 @@ use super::key_store::{KeyAnswer, KeyRequest};
 use super::manager::{self, Job, Manager, Misuse, OpenChannel};
 use super::{Install, OpenImplicit, Outcome, PutKeys, Transition};
 use crate::delete::Target;
-use crate::get_status::{self, Scope};
-use crate::key_information::{self, TAG_E0_KEY_INFORMATION};
+use crate::get_status::Scope;
+use crate::key_information::TAG_E0_KEY_INFORMATION;
 use crate::life_cycle::ApplicationState;
 use crate::scp02;
 use crate::secure_channel::{Level, Scp};
 
 mod plan;
+mod seen;
 
 pub use super::manager::OUT_LEN;
 
 /// Bytes of a challenge, of which a card that is not in S16 mode gets half.
 const CHALLENGE_LEN: usize = 16;
 pub use plan::{Goal, JobState, Plan};
+use seen::Seen;
 
 /// What a worker is told.
 #[derive(Debug, Clone, Copy)]
@@ -142,50 +144,6 @@ enum Act {
     Other,
 }
 
-/// What a look has found.
-#[derive(Debug, Clone, Copy, Default)]
-struct Seen {
-    application: Option<ApplicationState>,
-    new_keys: bool,
-    old_keys: bool,
-    /// The load file is there in another version.
-    other_version: bool,
-    /// The answer could not be read.
-    unreadable: bool,
-}
-
-impl Seen {
-    fn note(&mut self, goal: &Goal<'_>, data: &[u8]) {
-        match goal {
-            Goal::Keys { version, retire, .. } => match key_information::keys(data) {
-                Ok(keys) => {
-                    for key in keys {
-                        self.new_keys |= key.version == *version;
-                        self.old_keys |= Some(key.version) == *retire;
-                    }
-                }
-                Err(_) => self.unreadable = true,
-            },
-            _ => {
-                for entry in get_status::entries(data) {
-                    match entry {
-                        Ok(entry) if goal.aid() == Some(entry.aid) => {
-                            self.application = Some(entry.application_state());
-                            let package = goal.load().map(|load| load.file.cap().header().package);
-                            self.other_version |= match (package, entry.version) {
-                                (Some(package), Some(version)) => version != [package.major, package.minor],
-                                _ => false,
-                            };
-                        }
-                        Ok(_) => {}
-                        Err(_) => self.unreadable = true,
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// Works on one card during one visit.
 #[derive(Debug)]
 pub struct Worker<'j> {
@@ -218,13 +176,7 @@ impl<'j> Worker<'j> {
             manager: Manager::new(),
             challenges: [[0; CHALLENGE_LEN]; 2],
             doing: Doing::Nothing,
-            seen: Seen {
-                application: None,
-                new_keys: false,
-                old_keys: false,
-                other_version: false,
-                unreadable: false,
-            },
+            seen: Seen::NOTHING,
             steps: 0,
             personalised: false,
             implicit: None,
@@ -348,7 +300,7 @@ impl<'j> Worker<'j> {
     }
 
     fn look<'o>(&mut self, out: &'o mut [u8]) -> Result<Step<'o>, Misuse> {
-        self.seen = Seen::default();
+        self.seen = Seen::NOTHING;
         let job = match self.goal() {
             None => return self.close(Visit::Complete, out),
             Some(Goal::Keys { .. }) => Job::GetData(TAG_E0_KEY_INFORMATION),
