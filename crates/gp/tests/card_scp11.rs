@@ -241,7 +241,7 @@ fn keys_under_the_session_key() {
                 let mut session = Wish { key_len, ..Wish::new(variant) }.open(card).unwrap();
                 let new = [0x91; 32];
                 let mut block = new;
-                session.encrypt_sensitive(&test_keys(), &mut block).unwrap();
+                session.encrypt_sensitive(Some((&test_keys()).into()), &mut block).unwrap();
                 let kcv = huiwan_gp::put_key::KeyType::Aes.check_value(&new).unwrap();
                 let mut data = vec![0x31];
                 for _ in 0..3 {

@@ -197,7 +197,7 @@ fn scp11b_answer() {
     card.authenticate_scp11::<P256, Sha256>(
         Variant::B,
         command.data(),
-        &CardKeys { key_version: 1, own: &own, host: None },
+        &CardKeys { key_version: 1, own: &own, host: None, card_group: &[] },
         Mode::S8,
         &mut Known(v.bytes("in.sd_ephemeral_private")),
         &mut reply,
