@@ -228,6 +228,21 @@ fn a_domain_that_needs_no_personalisation() {
     }
 }
 
+/// PUT KEY of three double-length DES keys 22…22 under the data encryption key of a test card.
+fn put_des_keys(version: u8) -> Vec<u8> {
+    use huiwan_crypto::{Aes, BlockKey};
+    use huiwan_gp::put_key::{KeyType, put_field};
+    let (key, mut data, mut at) = ([0x22; 16], [0; 100], 1);
+    let mut block = key;
+    Aes::new(&TEST_KEY).unwrap().encrypt_cbc(&[0; 16], &mut block).unwrap();
+    data[0] = version;
+    for _ in 0..3 {
+        let check_value = KeyType::Des.check_value(&key).unwrap();
+        at = put_field(&mut data, at, KeyType::Des, key.len(), &block, &check_value).unwrap();
+    }
+    apdu([0x80, 0xD8, 0, 0x81], &data[..at])
+}
+
 /// `81`: what the card does not speak is not promised, and what is not promised is not spoken.
 #[test]
 fn protocols_of_a_domain() {
@@ -236,9 +251,9 @@ fn protocols_of_a_domain() {
     let profile = CardProfile::DEFAULT.with_scp02(scp02::Options::I15);
     let entries = [ModuleEntry::security_domain(huiwan_card::ModuleId(0))];
     for (parameters, status, told, opens) in [
-        ("", 0x9000, vec![[2, 0x15], [3, 0x70]], true),
+        ("", 0x9000, vec![[3, 0x70], [2, 0x15]], true),
         ("810203 30", 0x9000, vec![[3, 0x30]], true),
-        ("810402150370", 0x9000, vec![[2, 0x15], [3, 0x70]], true),
+        ("810402150370", 0x9000, vec![[3, 0x70], [2, 0x15]], true),
         ("81020215", 0x9000, vec![[2, 0x15]], false),
         ("81020255", 0x6A80, vec![], false),
         ("8103021503", 0x6A80, vec![], false),
@@ -257,7 +272,9 @@ fn protocols_of_a_domain() {
         }
         assert_eq!(card.sw(&select(&BANK)), 0x9000);
         let mut session = open(&mut card, 0, &test_keys(), Level::CMac);
+        // It has keys for both; which of them open a channel is what it promised.
         assert_eq!(run(&mut card, &mut session, &put_keys(0, 0x30, 1, &[&KEY[..]; 3], &TEST_KEY)).1, 0x9000);
+        assert_eq!(run(&mut card, &mut session, &put_des_keys(0x20)).1, 0x9000);
         let (data, sw) = run(&mut card, &mut session, &hex("80CA006600"));
         assert_eq!(sw, 0x9000);
         let protocols = huiwan_gp::recognition::protocols(&data).unwrap();

@@ -160,6 +160,7 @@ pub fn at_every_flash_operation<B: Bench>(bench: &B, prepared: &MapMemory, case:
     let before = snapshot(bench, &from_flash(&mut FlashMemory::mount(prepared.clone()).unwrap()));
     let (after, sw, operations) = attempt(None);
     assert_eq!(sw, 0x9000, "{}", case.name);
+    assert!(operations > 0, "{}", case.name);
     let after = snapshot(bench, &after);
     assert_ne!(before.0, after.0, "{}", case.name);
     for at in 0..operations {
