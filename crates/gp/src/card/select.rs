@@ -54,7 +54,8 @@ impl CardManager<'_> {
                 }
             }
         }
-        let scp03 = owner.supplementary.as_ref().map_or(self.profile.scp03, |(_, settings)| settings.scp03);
+        // A domain tells the "i" it was installed with, also while the keys of another serve it.
+        let scp03 = self.scp03_of(cx)?;
         let scp03 = (owner.speaks_scp03() && (aes || !des)).then_some(Scp::Scp03(scp03));
         let scp02 = scp02.filter(|_| des).map(Scp::Scp02);
         let symmetric = if des_first { [scp02, scp03] } else { [scp03, scp02] };
