@@ -5,25 +5,28 @@
 mod scp11_card;
 mod support;
 
-use huiwan_apdu::Sw;
+use huiwan_apdu::{Command, Sw};
+use huiwan_crypto::ec::{EcPrivate, EcPublic, P256};
+use huiwan_crypto::{Random, RandomFailed};
 use huiwan_gp::card::{CardProfile, Factory, TEST_KEY};
 use huiwan_gp::delete::Target;
 use huiwan_gp::diversification::Scheme;
 use huiwan_gp::get_data::TAG_C1_SEQUENCE_COUNTER;
-use huiwan_gp::host::key_store::{Derivation, SingleKey};
+use huiwan_gp::host::key_store::{Derivation, Scp11Request, SingleKey};
 use huiwan_gp::host::manager::OUT_LEN;
 use huiwan_gp::host::{
     FaultKind, HostIdentity, Input, Job, KeyAnswer, KeyError, KeyHandle, KeyRef, KeyRequest, KeyStore,
-    Manager, OpenChannel, OpenImplicit, OpenScp11, Outcome, PutKeys, SoftKeyStore, Stage, Step,
+    Manager, OpenChannel, OpenImplicit, OpenScp11, Outcome, PutKeys, SessionId, SoftKeyStore, Stage, Step,
 };
 use huiwan_gp::scp02::{Options, Sequence};
 use huiwan_gp::scp03::{Level, Mode};
-use huiwan_gp::scp11::Variant;
+use huiwan_gp::scp11::{Authenticate, Variant};
 use huiwan_gp::secure_channel::Scp;
 use huiwan_testkit::rng::Seeded;
+use huiwan_testkit::{hex, vectors};
 use scp11_card::{
     AGREEMENT, AUTHORITY, CARD, CARD_ROOT, CARD_SUB, HOST, KEY_VERSION, SIGNATURE, Scp11Card, certificate,
-    host_chain, private, public,
+    certificate_of, host_chain, private, public,
 };
 use support::{Card, MapMemory, new_memory, with_card};
 
@@ -271,6 +274,111 @@ fn a_store_without_randomness_opens_no_scp11() {
     let request = open_scp11(Variant::B, Mode::S8, &[]);
     let (outcome, _) = run(|c| card.send(c), &mut poor, &mut Manager::new(), Job::OpenScp11(request));
     assert_eq!(fault(outcome), (Stage::CardCertificates, FaultKind::Key(KeyError::Unavailable)));
+}
+
+/// Gives out the ephemeral key of a published session.
+struct Published(Vec<u8>);
+
+impl Random for Published {
+    fn fill(&mut self, out: &mut [u8]) -> Result<(), RandomFailed> {
+        out.copy_from_slice(&self.0);
+        Ok(())
+    }
+}
+
+#[test]
+fn the_store_agrees_as_in_published_sessions() {
+    let file = vectors::load(include_str!("vectors/scp11.txt"));
+    let mut variants = Vec::new();
+    for v in file.group("scp11_session").filter(|v| !v.is_weak() && v.text("in.curve") == "secp256r1") {
+        let raw = v.bytes("in.authenticate_command");
+        let command = Command::parse(&raw).unwrap();
+        let asked = Authenticate::parse(command.data()).unwrap();
+        let mut store = SoftKeyStore::<2, 1, _>::with_random(Published(v.bytes("in.oce_ephemeral_private")));
+        store.insert_single(CA, public(CARD_ROOT).into()).unwrap();
+        let own = EcPrivate::<P256>::new(&v.bytes("in.oce_static_private")).unwrap();
+        store.insert_single(OWN, own.into()).unwrap();
+        // The published certificate's authority is not published: ours certifies the same key.
+        let card = EcPublic::<P256>::new(&v.bytes("in.sd_public")).unwrap();
+        let certificates = certificate_of(1, AGREEMENT, card, CARD_ROOT, 0);
+        let request = Scp11Request {
+            variant: asked.variant,
+            level: asked.level,
+            key_len: asked.key_len,
+            mode: if v.text("in.s16") == "true" { Mode::S16 } else { Mode::S8 },
+            authority: CA,
+            own: Some(OWN),
+        };
+        let mut out = [0; 300];
+        let begin = KeyRequest::BeginScp11 { request, certificates: &certificates };
+        let KeyAnswer::Agreeing { session, data } = store.answer(&begin, &mut out) else { panic!() };
+        assert_eq!(data, command.data(), "{}", v.id());
+        let response = v.bytes("in.authenticate_response");
+        let finish = KeyRequest::FinishScp11 { session, answer: &response[..response.len() - 2] };
+        assert_eq!(store.answer(&finish, &mut out), KeyAnswer::Ready(session), "{}", v.id());
+        for n in 0.. {
+            let Some(plain) = v.get(&format!("out.commands.{n}.plain")) else { break };
+            let wrapped = v.bytes(&format!("out.commands.{n}.wrapped"));
+            assert_eq!(store.wrap(session, &hex(plain), &mut out).unwrap(), wrapped, "{} {n}", v.id());
+            let response = v.bytes(&format!("out.commands.{n}.response"));
+            let opened = store.unwrap(session, &response, &mut out).unwrap();
+            assert_eq!(opened[..opened.len() - 2], v.bytes(&format!("out.commands.{n}.response_plain")));
+        }
+        variants.push(asked.variant);
+    }
+    assert!(variants.contains(&Variant::A) && variants.contains(&Variant::C), "{variants:?}");
+}
+
+/// A store that is away at one request.
+struct Away<S> {
+    inner: S,
+    left: usize,
+}
+
+impl<S: KeyStore> Away<S> {
+    fn answer<'o>(&mut self, request: &KeyRequest<'_>, out: &'o mut [u8]) -> KeyAnswer<'o> {
+        let here = self.left != 0;
+        self.left = self.left.wrapping_sub(1);
+        if here { self.inner.answer(request, out) } else { KeyAnswer::Refused(KeyError::Unavailable) }
+    }
+}
+
+#[test]
+fn a_store_that_is_away_ends_the_task_and_leaves_nothing() {
+    let chain = host_chain();
+    let certificates = [&chain[0][..], &chain[1][..]];
+    for variant in [Variant::A, Variant::B, Variant::C] {
+        for away_at in 0..3 {
+            let (mut manager, mut card) = (Manager::new(), Scp11Card::new(variant, Mode::S8));
+            let mut store = Away { inner: store(), left: away_at };
+            let (mut out, mut key_out) = ([0; OUT_LEN], [0; OUT_LEN]);
+            let job = Job::OpenScp11(open_scp11(variant, Mode::S8, &certificates));
+            let mut step = manager.step(Input::Start(job), &mut out).unwrap();
+            let mut answer;
+            let outcome = loop {
+                let input = match step {
+                    Step::Send(command) => {
+                        answer = card.send(command);
+                        Input::Response(&answer)
+                    }
+                    Step::Key(request) => Input::Key(store.answer(&request, &mut key_out)),
+                    Step::Done(outcome) => break outcome,
+                    _ => Input::Continue,
+                };
+                step = manager.step(input, &mut out).unwrap();
+            };
+            if away_at == 2 {
+                assert_eq!(outcome, Outcome::Complete);
+                continue;
+            }
+            assert_eq!(fault(outcome).1, FaultKind::Key(KeyError::Unavailable));
+            assert!(manager.channel().is_none());
+            // What had begun was closed.
+            let session = SessionId(1);
+            let unknown = store.inner.finish_scp11(session, &[]);
+            assert_eq!(unknown, Err(KeyError::UnknownSession));
+        }
+    }
 }
 
 fn profile(options: Options) -> CardProfile {

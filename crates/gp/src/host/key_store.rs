@@ -3,6 +3,17 @@
 //! Every secret operation is a [`KeyRequest`] the manager's step hands out and a [`KeyAnswer`] it is given back, so that several
 //! cards can wait for one HSM at once. [`KeyStore::answer`] joins the two for blocking callers. [`SoftKeyStore`] keeps keys in
 //! memory, for tests, examples and small issuers.
+//!
+//! | an HSM does | request |
+//! |---|---|
+//! | derive a card's keys, agree on a session, check the card and prove the host | [`KeyRequest::Open`], ahead [`KeyRequest::OpenAhead`] |
+//! | the same without a handshake | [`KeyRequest::OpenImplicit`] |
+//! | check certificates, agree by elliptic curves, check the receipt | [`KeyRequest::BeginScp11`], [`KeyRequest::FinishScp11`], ahead [`KeyRequest::Scp11Ahead`] |
+//! | protect commands, check responses | [`KeyRequest::Wrap`], [`KeyRequest::Unwrap`] |
+//! | encrypt under a session's DEK | [`KeyRequest::Encrypt`] |
+//! | the same with what comes encrypted from the issuer | [`KeyRequest::Reencrypt`], [`KeyRequest::TranslatePinBlock`] |
+//! | wrap keys for PUT KEY | [`KeyRequest::ExportKeys`], [`KeyRequest::WrapKey`] |
+//! | sign tokens, check receipts | [`KeyRequest::SignToken`], [`KeyRequest::VerifyReceipt`] |
 
 use core::fmt;
 

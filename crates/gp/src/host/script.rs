@@ -55,13 +55,15 @@ use crate::scp02::Sequence;
 use crate::scp03::challenge::Counter;
 use crate::scp03::{Mode, Octets};
 
+mod check;
 mod goal;
 mod plan;
 mod write;
 
+pub use check::{check, write};
 pub use goal::{MAX_ACTIONS, for_goal};
 pub use plan::{Action, Plan, Protocol, ScriptCard, WriteError};
-pub use write::{Input, Misuse, OUT_LEN, Step, Writer, check, write};
+pub use write::{Input, Misuse, OUT_LEN, Step, Writer};
 
 /// The first byte of a script: the version of its form.
 pub const VERSION: u8 = 1;

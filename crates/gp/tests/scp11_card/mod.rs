@@ -52,7 +52,11 @@ pub fn tlv(tag: &[u8], value: &[u8]) -> Vec<u8> {
 
 /// A certificate of GlobalPlatform's form, with `filler` bytes in an object nobody reads.
 pub fn certificate(serial: u8, usage: [u8; 2], key: u8, by: u8, filler: usize) -> Vec<u8> {
-    let point = public(key);
+    certificate_of(serial, usage, public(key), by, filler)
+}
+
+/// The same for any key.
+pub fn certificate_of(serial: u8, usage: [u8; 2], point: EcPublic<P256>, by: u8, filler: usize) -> Vec<u8> {
     let body = [
         tlv(&[0x93], &[serial]),
         tlv(&[0x42], b"CA"),
