@@ -1,5 +1,6 @@
 //! AES keys.
 
+use cipher::array::Array;
 use cipher::consts::U16;
 use cipher::{BlockCipherDecClosure, BlockCipherDecrypt, BlockCipherEncClosure, BlockCipherEncrypt, KeyInit};
 
@@ -23,13 +24,19 @@ impl Aes {
     ///
     /// # Errors
     /// [`CryptoError`] for any other length.
+    #[cfg_attr(not(target_os = "none"), inline)]
     pub fn new(key: &[u8]) -> Result<Self, CryptoError> {
-        let expanded = match key.len() {
-            16 => ::aes::Aes128::new_from_slice(key).map(Expanded::Aes128),
-            24 => ::aes::Aes192::new_from_slice(key).map(Expanded::Aes192),
-            _ => ::aes::Aes256::new_from_slice(key).map(Expanded::Aes256),
-        };
-        expanded.map(Self).map_err(|_| CryptoError)
+        // An expanded key is a kilobyte, which is built where it stays: no `map`, which would move it.
+        if let Some(key) = Array::slice_as_array(key) {
+            return Ok(Self(Expanded::Aes128(::aes::Aes128::new(key))));
+        }
+        if let Some(key) = Array::slice_as_array(key) {
+            return Ok(Self(Expanded::Aes192(::aes::Aes192::new(key))));
+        }
+        match Array::slice_as_array(key) {
+            Some(key) => Ok(Self(Expanded::Aes256(::aes::Aes256::new(key)))),
+            None => Err(CryptoError),
+        }
     }
 
     /// Key length in bytes: 16, 24 or 32.

@@ -19,16 +19,6 @@ impl Des {
     }
 }
 
-impl Cipher for ::des::Des {
-    type Size = U8;
-    fn encrypt_with(&self, f: impl BlockCipherEncClosure<BlockSize = U8>) {
-        f.call(self);
-    }
-    fn decrypt_with(&self, f: impl BlockCipherDecClosure<BlockSize = U8>) {
-        f.call(self);
-    }
-}
-
 impl Cipher for Des {
     type Size = U8;
     fn encrypt_with(&self, f: impl BlockCipherEncClosure<BlockSize = U8>) {
@@ -44,7 +34,7 @@ block_key!(Des, 8, kcv over 0x00);
 /// A two- or three-key triple DES key (encrypt, decrypt, encrypt), expanded. Parity bits are ignored.
 #[derive(Clone)]
 pub struct Tdes {
-    first: ::des::Des,
+    first: Des,
     second: ::des::Des,
     third: ::des::Des,
 }
@@ -55,26 +45,22 @@ impl Tdes {
         let [k0, k1, k2, k3, k4, k5, k6, k7, right @ ..] = *key;
         let first = ::des::Des::new(&Array([k0, k1, k2, k3, k4, k5, k6, k7]));
         let second = ::des::Des::new(&Array(right));
-        Self { third: first.clone(), first, second }
+        Self { third: first.clone(), first: Des(first), second }
     }
 
     /// Expands a 24-byte key.
     pub fn new3(key: &[u8; 24]) -> Self {
         let [k0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12, k13, k14, k15, third @ ..] = *key;
         Self {
-            first: ::des::Des::new(&Array([k0, k1, k2, k3, k4, k5, k6, k7])),
+            first: Des::new(&[k0, k1, k2, k3, k4, k5, k6, k7]),
             second: ::des::Des::new(&Array([k8, k9, k10, k11, k12, k13, k14, k15])),
             third: ::des::Des::new(&Array(third)),
         }
     }
 
-    /// The first component as a key of its own: what SCP02 encrypts its chaining values with.
-    pub fn first(&self) -> Des {
-        Des(self.first.clone())
-    }
-
-    /// The first component, with which the retail MAC chains all blocks but the last.
-    pub(crate) fn chaining_key(&self) -> &::des::Des {
+    /// The first component as a key of its own: the retail MAC chains all blocks but the last with it, and SCP02 encrypts its chaining
+    /// values.
+    pub const fn first(&self) -> &Des {
         &self.first
     }
 }
@@ -90,7 +76,7 @@ impl ParBlocksSizeUser for Tdes {
 impl BlockCipherEncBackend for Tdes {
     #[inline]
     fn encrypt_block(&self, mut block: InOut<'_, '_, Block<Self>>) {
-        BlockCipherEncBackend::encrypt_block(&self.first, block.reborrow());
+        BlockCipherEncBackend::encrypt_block(&self.first.0, block.reborrow());
         let block = block.get_out();
         self.second.decrypt_block_inplace(block);
         self.third.encrypt_block_inplace(block);
@@ -103,7 +89,7 @@ impl BlockCipherDecBackend for Tdes {
         BlockCipherDecBackend::decrypt_block(&self.third, block.reborrow());
         let block = block.get_out();
         self.second.encrypt_block_inplace(block);
-        self.first.decrypt_block_inplace(block);
+        self.first.0.decrypt_block_inplace(block);
     }
 }
 

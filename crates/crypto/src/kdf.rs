@@ -17,10 +17,36 @@ use crate::{Aes, CryptoError, mac};
 /// # Ok::<(), huiwan_crypto::CryptoError>(())
 /// ```
 pub fn scp03(key: &Aes, constant: u8, context: &[&[u8]], out: &mut [u8]) -> Result<(), CryptoError> {
-    let bits = out.len().checked_mul(8).and_then(|bits| u16::try_from(bits).ok()).ok_or(CryptoError)?;
-    let [high, low] = bits.to_be_bytes();
-    let label = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, constant, 0, high, low];
-    sp800_108_counter(key, CounterLen::One, &[&label], context, out)
+    scp03_each(key, context, [(constant, out)])
+}
+
+/// Several derivations with one key and one context, each as [`scp03`] does it: what costs the same for all is done once.
+///
+/// # Errors
+/// [`CryptoError`] when an output is longer than 4,080 bytes.
+pub fn scp03_each<const N: usize>(
+    key: &Aes,
+    context: &[&[u8]],
+    outputs: [(u8, &mut [u8]); N],
+) -> Result<(), CryptoError> {
+    if outputs.iter().any(|(_, out)| out.len() > 16 * 0xFF) {
+        return Err(CryptoError);
+    }
+    let mut outputs = outputs.map(|(constant, out)| {
+        let [high, low] = u16::try_from(out.len().saturating_mul(8)).unwrap_or_default().to_be_bytes();
+        (Some([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, constant, 0, high, low]), out)
+    });
+    mac::derive(key, Derivation { before: &[], counter_at: 3, after: context, outputs: &mut outputs });
+    Ok(())
+}
+
+/// What is derived under one key: block `i` of each output is the CMAC of `before`, its label if it has one, the counter `i` and `after`.
+pub(crate) struct Derivation<'a, 'o> {
+    pub(crate) before: &'a [&'a [u8]],
+    /// Where the counter begins in its 4 bytes.
+    pub(crate) counter_at: usize,
+    pub(crate) after: &'a [&'a [u8]],
+    pub(crate) outputs: &'a mut [(Option<[u8; 15]>, &'o mut [u8])],
 }
 
 /// Length of the counter in the input of [`sp800_108_counter`] (the `r` of SP 800-108, in bytes).
@@ -60,13 +86,8 @@ pub fn sp800_108_counter(
     if blocks > last {
         return Err(CryptoError);
     }
-    for (i, block) in (1u32..).zip(out.chunks_mut(16)) {
-        let counter = i.to_be_bytes();
-        let derived = mac::cmac_of(key, before, counter.get(skip..).unwrap_or(&counter), after);
-        for (o, d) in block.iter_mut().zip(derived) {
-            *o = d;
-        }
-    }
+    let outputs = &mut [(None, out)];
+    mac::derive(key, Derivation { before, counter_at: skip, after, outputs });
     Ok(())
 }
 

@@ -8,6 +8,8 @@
 mod chain;
 mod scp03;
 
+use crate::block::Cipher;
+use crate::kdf::Derivation;
 use crate::{Aes, BlockKey, CryptoError, Des, Sm4, Tdes};
 
 use chain::{Chain, End};
@@ -87,11 +89,9 @@ pub fn cmac(key: &Aes, parts: &[&[u8]]) -> [u8; 16] {
     chain.into_state()
 }
 
-/// CMAC of the pieces of a derivation.
-pub(crate) fn cmac_of(key: &Aes, before: &[&[u8]], counter: &[u8], after: &[&[u8]]) -> [u8; 16] {
-    let mut chain = Chain::new(&[]);
-    Step::of_lists(&mut chain, [before, &[counter], after], End::Cmac).run(key);
-    chain.into_state()
+/// Derives keys by CMAC.
+pub(crate) fn derive(key: &Aes, derivation: Derivation<'_, '_>) {
+    key.encrypt_with(derivation);
 }
 
 /// Streaming [`alg1`].
@@ -158,7 +158,7 @@ impl<'k> Alg3<'k> {
     }
 
     fn chain_parts(&mut self, parts: &[&[u8]], end: End) {
-        Step::new(&mut self.chain, parts, end).run(self.key.chaining_key());
+        Step::new(&mut self.chain, parts, end).run(self.key.first());
     }
 
     fn last_block(self) -> [u8; 8] {

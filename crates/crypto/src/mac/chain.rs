@@ -3,11 +3,13 @@
 use core::fmt;
 
 use cipher::array::{Array, ArraySize};
+use cipher::consts::U16;
 use cipher::{BlockCipherEncBackend, BlockCipherEncClosure, BlockSizeUser};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::Padding;
-use crate::block::{Cipher, copy, xor};
+use crate::block::{Block16, Cipher, copy, xor};
+use crate::kdf::Derivation;
 
 /// A CBC-MAC under way: the chaining value, and up to one block held back until more or the end comes.
 ///
@@ -64,8 +66,7 @@ pub(super) enum End {
 /// One step of a MAC: pieces of the message to take in, and what comes after them.
 pub struct Step<'a> {
     chain: &'a mut Chain,
-    /// Usually all parts are in the first list.
-    parts: [&'a [&'a [u8]]; 3],
+    parts: &'a [&'a [u8]],
     end: End,
 }
 
@@ -78,12 +79,6 @@ impl fmt::Debug for Step<'_> {
 impl<'a> Step<'a> {
     #[inline]
     pub(super) fn new(chain: &'a mut Chain, parts: &'a [&'a [u8]], end: End) -> Self {
-        Self::of_lists(chain, [parts, &[], &[]], end)
-    }
-
-    /// A step over three lists of pieces, one after the other.
-    #[inline]
-    pub(super) fn of_lists(chain: &'a mut Chain, parts: [&'a [&'a [u8]]; 3], end: End) -> Self {
         Self { chain, parts, end }
     }
 
@@ -113,11 +108,41 @@ impl<N: ArraySize> BlockCipherEncClosure for Sized<'_, N> {
             backend.encrypt_block_inplace(&mut subkey);
         }
         let mut running = Running::<N>::load(chain);
-        for part in parts.into_iter().flatten() {
+        for part in parts {
             running.absorb(backend, part);
         }
         running.end(backend, end, subkey);
         running.store(chain);
+    }
+}
+
+impl BlockSizeUser for Derivation<'_, '_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherEncClosure for Derivation<'_, '_> {
+    #[inline(always)]
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        let Self { before, counter_at, after, outputs } = self;
+        let mut subkey = Block16::default();
+        backend.encrypt_block_inplace(&mut subkey);
+        for (label, out) in outputs {
+            for (i, block) in (1u32..).zip(out.chunks_mut(16)) {
+                let mut running = Running::empty();
+                for part in before {
+                    running.absorb(backend, part);
+                }
+                if let Some(label) = label {
+                    running.absorb(backend, label);
+                }
+                running.absorb(backend, i.to_be_bytes().get(counter_at..).unwrap_or_default());
+                for part in after {
+                    running.absorb(backend, part);
+                }
+                running.end(backend, End::Cmac, subkey);
+                copy(block, &running.state);
+            }
+        }
     }
 }
 
@@ -132,8 +157,13 @@ pub(super) struct Running<N: ArraySize> {
 
 impl<N: ArraySize> Running<N> {
     #[cfg_attr(not(target_os = "none"), inline(always))]
+    fn empty() -> Self {
+        Self { state: Array::default(), held: Array::default(), held_len: 0 }
+    }
+
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     pub(super) fn load(chain: &Chain) -> Self {
-        let mut this = Self { state: Array::default(), held: Array::default(), held_len: chain.held_len };
+        let mut this = Self { held_len: chain.held_len, ..Self::empty() };
         copy(&mut this.state, &chain.state.to_ne_bytes());
         copy(&mut this.held, &chain.held.to_ne_bytes());
         this

@@ -35,7 +35,6 @@ pub use scp11::{CERTIFICATE_NOT_VERIFIED, CardKeys, NOT_ON_WHITELIST, verify_hos
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::{Protection, ResponseWriter, SecureChannel};
 use huiwan_crypto::CryptoError;
-use zeroize::Zeroizing;
 
 use crate::initialize_update::{Answer, KEY_DIVERSIFICATION_LEN, Proof};
 use crate::scp02::r_mac;
@@ -246,10 +245,8 @@ impl Session {
         if host_challenge.len() != mode.len() || card_challenge.mode() != mode {
             return Err(CryptoError);
         }
-        let (state, session) =
+        let (state, card_cryptogram) =
             scp03::State::initialized(options, keys, host_challenge, card_challenge.as_bytes())?;
-        let card_cryptogram =
-            crate::scp03::cryptogram::card(&session, host_challenge, card_challenge.as_bytes())?;
         self.key_version = key_version;
         self.phase = Phase::Init;
         self.body = Body::Scp03(state);
@@ -279,18 +276,8 @@ impl Session {
         if !options.explicit() {
             return Err(CryptoError);
         }
-        let mut raw = Zeroizing::new([0; crate::scp02::session_keys::RAW_LEN]);
-        crate::scp02::session_keys::derive_raw(keys, sequence, &mut raw)?;
-        let card_challenge = if options.predictable() {
-            let session = crate::scp02::SessionKeys::from_raw(&raw)?;
-            crate::scp02::challenge::predictable(&session, aid)
-        } else {
-            random
-        };
-        let (state, session) =
-            scp02::State::initialized(options, *raw, host_challenge, sequence, &card_challenge)?;
-        let card_cryptogram =
-            crate::scp02::cryptogram::card(&session, host_challenge, sequence, &card_challenge);
+        let (state, card_challenge, card_cryptogram) =
+            scp02::State::initialized(options, keys, host_challenge, random, sequence, aid)?;
         self.key_version = key_version;
         self.phase = Phase::Init;
         self.body = Body::Scp02(state);
@@ -387,7 +374,7 @@ impl Session {
         match &self.body {
             Body::None | Body::Host(_) => None,
             Body::Scp02(state) => {
-                let dek = state.keys().ok()?.dek;
+                let dek = state.key(crate::scp02::session_keys::Name::Dek).ok()?;
                 Some(if state.options.explicit() { Dek::DesEcb(dek) } else { Dek::DesCbc(dek) })
             }
             Body::Scp03(state) => state.dek().map(Dek::Aes),

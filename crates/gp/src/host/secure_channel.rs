@@ -188,9 +188,9 @@ impl AwaitCard {
             {
                 let card_challenge = card_challenge.as_bytes();
                 let keys = crate::scp03::SessionKeys::derive(keys, host_challenge, card_challenge)?;
-                let expected = crate::scp03::cryptogram::card(&keys, host_challenge, card_challenge)?;
+                let (expected, host) =
+                    crate::scp03::cryptogram::both(&keys.mac, host_challenge, card_challenge)?;
                 proven(expected.as_bytes(), card_cryptogram.as_bytes())?;
-                let host = crate::scp03::cryptogram::host(&keys, host_challenge, card_challenge)?;
                 let mode = options.mode();
                 let mut session = Scp03 { keys, mode, chaining: [0; 16], counter: 0, dek: None };
                 let len = session.wrap(Level::CMac, &command(header, host.as_bytes()), &mut bytes)?;

@@ -1,10 +1,10 @@
 //! Command data encryption: triple DES CBC under S-ENC from a zero ICV, after the MAC was made. [GPC E.4.6]
 
 use huiwan_crypto::mac::{self, Padding};
-use huiwan_crypto::{BlockKey, CryptoError, ct_eq, padding};
+use huiwan_crypto::{BlockKey, CryptoError, Tdes, ct_eq, padding};
 
 use super::c_mac::{Header, Icv};
-use super::{MAC_LEN, Options, SessionKeys};
+use super::{MAC_LEN, Options};
 
 /// DES block length.
 pub const BLOCK: usize = 8;
@@ -19,12 +19,12 @@ pub const fn encrypted_len(len: usize) -> usize {
 ///
 /// # Errors
 /// [`CryptoError`] if the padded data does not fit in `buf`.
-pub fn encrypt(keys: &SessionKeys, buf: &mut [u8], len: usize) -> Result<usize, CryptoError> {
+pub fn encrypt(s_enc: &Tdes, buf: &mut [u8], len: usize) -> Result<usize, CryptoError> {
     if len == 0 {
         return Ok(0);
     }
     let padded = padding::method2_in_place(buf, len, BLOCK)?;
-    keys.enc.encrypt_cbc(&[0; BLOCK], buf.get_mut(..padded).ok_or(CryptoError)?)?;
+    s_enc.encrypt_cbc(&[0; BLOCK], buf.get_mut(..padded).ok_or(CryptoError)?)?;
     Ok(padded)
 }
 
@@ -32,8 +32,8 @@ pub fn encrypt(keys: &SessionKeys, buf: &mut [u8], len: usize) -> Result<usize, 
 ///
 /// # Errors
 /// [`CryptoError`] if it is not whole blocks or the padding is wrong.
-pub fn decrypt(keys: &SessionKeys, buf: &mut [u8]) -> Result<usize, CryptoError> {
-    keys.enc.decrypt_cbc(&[0; BLOCK], buf)?;
+pub fn decrypt(s_enc: &Tdes, buf: &mut [u8]) -> Result<usize, CryptoError> {
+    s_enc.decrypt_cbc(&[0; BLOCK], buf)?;
     match unpadded_len(buf)? {
         (len, true) => Ok(len),
         (_, false) => Err(CryptoError),
@@ -48,15 +48,17 @@ pub fn decrypt(keys: &SessionKeys, buf: &mut [u8]) -> Result<usize, CryptoError>
 ///
 /// # Errors
 /// [`CryptoError`], without telling what was wrong.
+#[allow(clippy::too_many_arguments)]
 pub fn decrypt_and_verify(
     options: Options,
-    keys: &SessionKeys,
+    s_enc: &Tdes,
+    c_mac: &Tdes,
     icv: Icv,
     command: ([u8; 4], bool),
     buf: &mut [u8],
     mac: &[u8; MAC_LEN],
 ) -> Result<usize, CryptoError> {
-    keys.enc.decrypt_cbc(&[0; BLOCK], buf)?;
+    s_enc.decrypt_cbc(&[0; BLOCK], buf)?;
     let (len, padded_right) = unpadded_len(buf)?;
     let (header, extended) = command;
     let header = Header::new(options, header, len, extended).ok_or(CryptoError)?;
@@ -67,20 +69,20 @@ pub fn decrypt_and_verify(
     let end = buf.len();
     let early = end.checked_sub(BLOCK).ok_or(CryptoError)?;
     let (chained, late) = buf.split_at_checked(early.saturating_sub(head.len())).ok_or(CryptoError)?;
-    let icv = icv.block(options, keys);
+    let icv = icv.block(options, c_mac);
     let (state, head) = if chained.is_empty() {
         (icv, head)
     } else {
-        (mac::alg1_des(&keys.icv, &icv, &[head, chained], Padding::None), &[][..])
+        (mac::alg1_des(c_mac.first(), &icv, &[head, chained], Padding::None), &[][..])
     };
     let mut last = [[0; BLOCK]; 2];
     for (to, from) in last.as_flattened_mut().iter_mut().zip(head.iter().chain(late)) {
         *to = *from;
     }
     let [first, second] = &last;
-    let ends_early = mac::alg1_tdes(&keys.c_mac, &state, &[first], Padding::None);
-    let state = mac::alg1_des(&keys.icv, &state, &[first], Padding::None);
-    let ends_late = mac::alg1_tdes(&keys.c_mac, &state, &[second], Padding::None);
+    let ends_early = mac::alg1_tdes(c_mac, &state, &[first], Padding::None);
+    let state = mac::alg1_des(c_mac.first(), &state, &[first], Padding::None);
+    let ends_late = mac::alg1_tdes(c_mac, &state, &[second], Padding::None);
 
     // FF if the message with its 80 reaches beyond `end`.
     let message = header.as_bytes().len().wrapping_add(len).wrapping_add(1);

@@ -1,8 +1,9 @@
 //! Command MAC: a retail MAC over the header and the plain data, chained by its ICV. [GPC E.4.4]
 
+use huiwan_crypto::Tdes;
 use huiwan_crypto::mac::{self, Padding};
 
-use super::{MAC_LEN, Options, SessionKeys};
+use super::{MAC_LEN, Options};
 use crate::secure_channel::class::{bare_class, mac_class};
 
 /// The header of a command as the MAC sees it: class byte, INS, P1, P2, Lc.
@@ -54,19 +55,19 @@ pub enum Icv {
 impl Icv {
     /// The first ICV: zero, or a MAC over the AID the channel is opened on (b4). Never encrypted. [GPC E.3.2]
     #[must_use]
-    pub fn first(options: Options, keys: &SessionKeys, aid: &[u8]) -> Self {
+    pub fn first(options: Options, c_mac: &Tdes, aid: &[u8]) -> Self {
         Self::First(if options.icv_over_aid() {
-            mac::alg3(&keys.c_mac, &[0; 8], &[aid], Padding::Method2)
+            mac::alg3(c_mac, &[0; 8], &[aid], Padding::Method2)
         } else {
             [0; 8]
         })
     }
 
-    /// The block the MAC starts from.
+    /// The block the MAC starts from; ICVs are encrypted under the left half of the C-MAC key.
     #[must_use]
-    pub fn block(self, options: Options, keys: &SessionKeys) -> [u8; 8] {
+    pub fn block(self, options: Options, c_mac: &Tdes) -> [u8; 8] {
         match self {
-            Self::Previous(mac) if options.encrypts_icv() => keys.icv.encrypt_block(&mac),
+            Self::Previous(mac) if options.encrypts_icv() => c_mac.first().encrypt_block(&mac),
             Self::First(block) | Self::Previous(block) => block,
         }
     }
@@ -74,13 +75,7 @@ impl Icv {
 
 /// The C-MAC of a command.
 #[must_use]
-pub fn compute(
-    options: Options,
-    keys: &SessionKeys,
-    icv: Icv,
-    header: &Header,
-    data: &[u8],
-) -> [u8; MAC_LEN] {
-    let icv = icv.block(options, keys);
-    mac::alg3(&keys.c_mac, &icv, &[header.as_bytes(), data], Padding::Method2)
+pub fn compute(options: Options, c_mac: &Tdes, icv: Icv, header: &Header, data: &[u8]) -> [u8; MAC_LEN] {
+    let icv = icv.block(options, c_mac);
+    mac::alg3(c_mac, &icv, &[header.as_bytes(), data], Padding::Method2)
 }

@@ -5,8 +5,8 @@
 //! come bare and are chained with Li = 00. Which bytes these are each side says for itself; here is the MAC that runs across them.
 
 use huiwan_apdu::Sw;
+use huiwan_crypto::Tdes;
 use huiwan_crypto::mac::{self, Padding};
-use huiwan_crypto::{Des, Tdes};
 
 use super::MAC_LEN;
 
@@ -51,7 +51,6 @@ impl Running {
 
     /// Takes the next bytes.
     pub fn update(&mut self, key: &Tdes, bytes: &[u8]) {
-        let chaining: Des = key.first();
         for &byte in bytes {
             let place = usize::from(self.len);
             if let Some(to) = self.held.get_mut(place) {
@@ -59,7 +58,7 @@ impl Running {
             }
             self.len = self.len.saturating_add(1);
             if usize::from(self.len) >= self.held.len() {
-                self.state = mac::alg1_des(&chaining, &self.state, &[&self.held], Padding::None);
+                self.state = mac::alg1_des(key.first(), &self.state, &[&self.held], Padding::None);
                 self.len = 0;
             }
         }

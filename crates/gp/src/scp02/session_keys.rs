@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use huiwan_crypto::{BlockKey, CryptoError, Des, Tdes};
+use huiwan_crypto::{BlockKey, CryptoError, Tdes};
 use zeroize::{Zeroize, Zeroizing};
 
 /// Derivation constant of S-ENC.
@@ -110,8 +110,6 @@ pub const RAW_LEN: usize = 80;
 pub struct SessionKeys {
     pub(crate) enc: Tdes,
     pub(crate) c_mac: Tdes,
-    /// The left half of the C-MAC key: it encrypts ICVs.
-    pub(crate) icv: Des,
     /// R-MAC from EXTERNAL AUTHENTICATE on.
     pub(crate) r_mac: Tdes,
     /// R-MAC from BEGIN R-MAC SESSION on.
@@ -138,16 +136,38 @@ impl SessionKeys {
         let ([enc, c_mac, r_mac, later, dek], []) = raw.as_chunks::<KEY_LEN>() else {
             return Err(CryptoError);
         };
-        let c_mac = Tdes::new2(c_mac);
         Ok(Self {
             enc: Tdes::new2(enc),
-            icv: c_mac.first(),
-            c_mac,
+            c_mac: Tdes::new2(c_mac),
             r_mac: Tdes::new2(r_mac),
             r_mac_later: Tdes::new2(later),
             dek: Tdes::new2(dek),
         })
     }
+}
+
+/// Which of the session keys, in the order of [`derive_raw`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name {
+    /// S-ENC.
+    Enc,
+    /// The C-MAC key.
+    CMac,
+    /// The R-MAC key from EXTERNAL AUTHENTICATE on.
+    RMac,
+    /// The R-MAC key from BEGIN R-MAC SESSION on.
+    RMacLater,
+    /// The data encryption key.
+    Dek,
+}
+
+/// One key of those derived, expanded: a card wants one or two for a command, and five would be 2 kB.
+///
+/// # Errors
+/// None in fact: five keys of 16 bytes are what `raw` is made of.
+pub fn expand(raw: &[u8; RAW_LEN], name: Name) -> Result<Tdes, CryptoError> {
+    let (keys, _) = raw.as_chunks::<KEY_LEN>();
+    keys.get(name as usize).map(Tdes::new2).ok_or(CryptoError)
 }
 
 impl fmt::Debug for SessionKeys {

@@ -88,11 +88,29 @@ impl SessionKeys {
     /// # Errors
     /// [`CryptoError`] if `key_len` is no AES key length.
     pub fn from_raw(raw: &[u8; RAW_LEN], key_len: usize) -> Result<Self, CryptoError> {
-        let (enc, rest) = raw.split_at_checked(key_len).ok_or(CryptoError)?;
-        let (mac, rest) = rest.split_at_checked(key_len).ok_or(CryptoError)?;
-        let (rmac, _) = rest.split_at_checked(key_len).ok_or(CryptoError)?;
-        Ok(Self { enc: Aes::new(enc)?, mac: Aes::new(mac)?, rmac: Aes::new(rmac)? })
+        let key = |name| expand(raw, key_len, name);
+        Ok(Self { enc: key(Name::Enc)?, mac: key(Name::Mac)?, rmac: key(Name::RMac)? })
     }
+}
+
+/// Which of the session keys, in the order of [`derive_raw`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name {
+    /// S-ENC.
+    Enc,
+    /// S-MAC.
+    Mac,
+    /// S-RMAC.
+    RMac,
+}
+
+/// One key of those derived, expanded: a card wants one or two for a command.
+///
+/// # Errors
+/// [`CryptoError`] if `key_len` is no AES key length.
+pub fn expand(raw: &[u8; RAW_LEN], key_len: usize, name: Name) -> Result<Aes, CryptoError> {
+    let at = key_len.checked_mul(name as usize).ok_or(CryptoError)?;
+    Aes::new(raw.get(at..).and_then(|rest| rest.get(..key_len)).ok_or(CryptoError)?)
 }
 
 impl fmt::Debug for SessionKeys {
@@ -117,6 +135,5 @@ pub fn derive_raw(
     let (mac, rest) = rest.split_at_mut_checked(keys.key_len()).ok_or(CryptoError)?;
     let (rmac, _) = rest.split_at_mut_checked(keys.key_len()).ok_or(CryptoError)?;
     kdf::scp03(&keys.enc, S_ENC, &context, enc)?;
-    kdf::scp03(&keys.mac, S_MAC, &context, mac)?;
-    kdf::scp03(&keys.mac, S_RMAC, &context, rmac)
+    kdf::scp03_each(&keys.mac, &context, [(S_MAC, mac), (S_RMAC, rmac)])
 }

@@ -7,8 +7,8 @@ use huiwan_crypto::{CryptoError, Tdes, ct_eq};
 use zeroize::Zeroize;
 
 use crate::scp02::r_mac::{self, RUNNING_LEN, Running};
-use crate::scp02::session_keys::{self, RAW_LEN};
-use crate::scp02::{MAC_LEN, Options, Sequence, SessionKeys, StaticKeys, c_enc, c_mac, cryptogram};
+use crate::scp02::session_keys::{self, Name, RAW_LEN};
+use crate::scp02::{MAC_LEN, Options, Sequence, StaticKeys, c_enc, c_mac, challenge, cryptogram};
 use crate::secure_channel::{Level, class};
 
 /// The R-MAC session, by its byte in the slot.
@@ -57,33 +57,43 @@ impl Drop for State {
 }
 
 impl State {
-    fn new(options: Options, raw_keys: [u8; RAW_LEN], icv: c_mac::Icv, host_cryptogram: [u8; 8]) -> Self {
-        Self {
+    fn derived(options: Options, keys: &StaticKeys, sequence: Sequence) -> Result<Self, CryptoError> {
+        let mut state = Self {
             options,
-            host_cryptogram,
-            icv,
+            host_cryptogram: [0; 8],
+            icv: c_mac::Icv::First([0; 8]),
             r_mac: RMac::Off,
             turn: Turn::Outside,
             later: false,
             first_r_icv: [0; 8],
             r_icv: [0; 8],
             running: Running::new([0; 8]),
-            raw_keys,
-        }
+            raw_keys: [0; RAW_LEN],
+        };
+        session_keys::derive_raw(keys, sequence, &mut state.raw_keys)?;
+        Ok(state)
     }
 
-    /// Between INITIALIZE UPDATE and EXTERNAL AUTHENTICATE; the keys are those of [`raw_keys`].
+    /// Between INITIALIZE UPDATE and EXTERNAL AUTHENTICATE, with card challenge and card cryptogram. The challenge is `random` if the
+    /// options don't say that it is computed.
     pub(super) fn initialized(
         options: Options,
-        raw_keys: [u8; RAW_LEN],
+        keys: &StaticKeys,
         host_challenge: &[u8; 8],
+        random: [u8; 6],
         sequence: Sequence,
-        card_challenge: &[u8; 6],
-    ) -> Result<(Self, SessionKeys), CryptoError> {
-        let session = SessionKeys::from_raw(&raw_keys)?;
-        let expected = cryptogram::host(&session, host_challenge, sequence, card_challenge);
-        let icv = c_mac::Icv::First([0; 8]);
-        Ok((Self::new(options, raw_keys, icv, expected), session))
+        aid: &[u8],
+    ) -> Result<(Self, [u8; 6], [u8; 8]), CryptoError> {
+        let mut state = Self::derived(options, keys, sequence)?;
+        let card_challenge = if options.predictable() {
+            challenge::predictable_under(&state.key(Name::CMac)?, aid)
+        } else {
+            random
+        };
+        let s_enc = state.key(Name::Enc)?;
+        state.host_cryptogram = cryptogram::host_under(&s_enc, host_challenge, sequence, &card_challenge);
+        let card_cryptogram = cryptogram::card_under(&s_enc, host_challenge, sequence, &card_challenge);
+        Ok((state, card_challenge, card_cryptogram))
     }
 
     /// Before the first C-MAC of an implicit session.
@@ -93,11 +103,9 @@ impl State {
         sequence: Sequence,
         aid: &[u8],
     ) -> Result<Self, CryptoError> {
-        let mut raw_keys = [0; RAW_LEN];
-        session_keys::derive_raw(keys, sequence, &mut raw_keys)?;
-        let session = SessionKeys::from_raw(&raw_keys)?;
-        let mut state = Self::new(options, raw_keys, c_mac::Icv::first(options, &session, aid), [0; 8]);
-        state.first_r_icv = mac::alg3(&session.r_mac_later, &[0; 8], &[aid], Padding::Method2);
+        let mut state = Self::derived(options, keys, sequence)?;
+        state.icv = c_mac::Icv::first(options, &state.key(Name::CMac)?, aid);
+        state.first_r_icv = mac::alg3(&state.key(Name::RMacLater)?, &[0; 8], &[aid], Padding::Method2);
         Ok(state)
     }
 
@@ -151,8 +159,9 @@ impl State {
         slot.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
     }
 
-    pub(super) fn keys(&self) -> Result<SessionKeys, CryptoError> {
-        SessionKeys::from_raw(&self.raw_keys)
+    /// One of the session keys, expanded.
+    pub(super) fn key(&self, name: Name) -> Result<Tdes, CryptoError> {
+        session_keys::expand(&self.raw_keys, name)
     }
 
     /// Whether every response carries an R-MAC.
@@ -170,8 +179,7 @@ impl State {
         if !ct_eq(cryptogram, &self.host_cryptogram) {
             return Err(Sw::new(0x6300));
         }
-        let keys = self.keys().map_err(|_| Sw::UNKNOWN)?;
-        self.check(&keys, command, cryptogram, mac).map_err(|_| Sw::SECURITY_STATUS)?;
+        self.check(command, cryptogram, mac).map_err(|_| Sw::SECURITY_STATUS)?;
         self.host_cryptogram.zeroize();
         // The R-MACs of a session with explicit initiation start from here, whenever they start. [GPC E.4.5]
         self.first_r_icv = *mac;
@@ -183,16 +191,10 @@ impl State {
     }
 
     /// Checks the MAC over plain data and advances the session.
-    fn check(
-        &mut self,
-        keys: &SessionKeys,
-        command: &Command<'_>,
-        data: &[u8],
-        mac: &[u8; MAC_LEN],
-    ) -> Result<(), CryptoError> {
+    fn check(&mut self, command: &Command<'_>, data: &[u8], mac: &[u8; MAC_LEN]) -> Result<(), CryptoError> {
         let header = c_mac::Header::new(self.options, command.header(), data.len(), command.is_extended())
             .ok_or(CryptoError)?;
-        if !ct_eq(&c_mac::compute(self.options, keys, self.icv, &header, data), mac) {
+        if !ct_eq(&c_mac::compute(self.options, &self.key(Name::CMac)?, self.icv, &header, data), mac) {
             return Err(CryptoError);
         }
         self.icv = c_mac::Icv::Previous(*mac);
@@ -206,7 +208,6 @@ impl State {
         command: &Command<'_>,
         out: &mut [u8],
     ) -> Result<usize, CryptoError> {
-        let keys = self.keys()?;
         let (body, mac) = if level.c_mac() {
             let (body, mac) = command.data().split_last_chunk::<MAC_LEN>().ok_or(CryptoError)?;
             (body, Some(mac))
@@ -219,19 +220,21 @@ impl State {
             None => body.len(),
             Some(mac) if level.c_enc() && !plain.is_empty() => {
                 let layout = (command.header(), command.is_extended());
-                let len = c_enc::decrypt_and_verify(self.options, &keys, self.icv, layout, plain, mac)?;
+                let (s_enc, c_mac) = (self.key(Name::Enc)?, self.key(Name::CMac)?);
+                let len =
+                    c_enc::decrypt_and_verify(self.options, &s_enc, &c_mac, self.icv, layout, plain, mac)?;
                 self.icv = c_mac::Icv::Previous(*mac);
                 len
             }
             Some(mac) => {
-                self.check(&keys, command, plain, mac)?;
+                self.check(command, plain, mac)?;
                 plain.len()
             }
         };
         let plain = plain.get(..len).ok_or(CryptoError)?;
         self.turn = Turn::Outside;
         if self.r_mac != RMac::Off && !is_end(command) {
-            self.hash_command(&keys, command, plain);
+            self.hash_command(command, plain)?;
             self.turn = Turn::Inside;
         }
         Ok(len)
@@ -248,18 +251,18 @@ impl State {
         let len = command.data().len().checked_sub(mac_len).ok_or(CryptoError)?;
         let plain = out.get_mut(..len).ok_or(CryptoError)?;
         plain.copy_from_slice(command.data().get(..len).ok_or(CryptoError)?);
-        if level.c_enc() && len > 0 { c_enc::decrypt(&self.keys()?, plain) } else { Ok(len) }
+        if level.c_enc() && len > 0 { c_enc::decrypt(&self.key(Name::Enc)?, plain) } else { Ok(len) }
     }
 
-    fn r_mac_key<'k>(&self, keys: &'k SessionKeys) -> &'k Tdes {
-        if self.later { &keys.r_mac_later } else { &keys.r_mac }
+    fn r_mac_key(&self) -> Result<Tdes, CryptoError> {
+        self.key(if self.later { Name::RMacLater } else { Name::RMac })
     }
 
     /// What the R-MAC covers of a command: class byte without secure messaging and channel, INS, P1, P2, Lc of the plain data (00 if there
     /// is none), the plain data. Le is not covered.
-    fn hash_command(&mut self, keys: &SessionKeys, command: &Command<'_>, plain: &[u8]) {
+    fn hash_command(&mut self, command: &Command<'_>, plain: &[u8]) -> Result<(), CryptoError> {
         let [cla, ins, p1, p2] = command.header();
-        let key = self.r_mac_key(keys);
+        let key = &self.r_mac_key()?;
         let mut running = Running::new(self.r_icv);
         running.update(key, &[class::bare_class(cla), ins, p1, p2]);
         let [.., high, low] = plain.len().to_be_bytes();
@@ -269,6 +272,7 @@ impl State {
         running.update(key, &[low]);
         running.update(key, plain);
         self.running = running;
+        Ok(())
     }
 
     /// BEGIN R-MAC SESSION, out of its protection. [GPC E.5.3]
@@ -287,11 +291,10 @@ impl State {
             [len @ 0..=24, data @ ..] if data.len() == usize::from(*len) => {}
             _ => return Err(Sw::WRONG_DATA),
         }
-        let keys = self.keys().map_err(|_| Sw::UNKNOWN)?;
         self.r_mac = wanted;
         self.later = true;
         self.r_icv = self.first_r_icv;
-        self.hash_command(&keys, plain, plain.data());
+        self.hash_command(plain, plain.data()).map_err(|_| Sw::UNKNOWN)?;
         self.turn = Turn::Begin;
         Ok(())
     }
@@ -322,8 +325,7 @@ impl State {
             return Ok(());
         }
         let carried = r_mac::is_carried(sw);
-        let keys = self.keys().map_err(|_| Sw::UNKNOWN)?;
-        let key = self.r_mac_key(&keys);
+        let key = &self.r_mac_key().map_err(|_| Sw::UNKNOWN)?;
         // An error has no data: Li is 00.
         let data = if carried { reply.as_slice() } else { &[] };
         let [li, ..] = data.len().to_le_bytes();

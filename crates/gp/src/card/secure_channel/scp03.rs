@@ -5,8 +5,8 @@ use huiwan_card::ResponseWriter;
 use huiwan_crypto::{Aes, CryptoError, ct_eq, mac};
 use zeroize::Zeroize;
 
-use crate::scp03::session_keys::{self, RAW_LEN};
-use crate::scp03::{Level, Octets, Options, SessionKeys, c_enc, c_mac, r_enc, r_mac};
+use crate::scp03::session_keys::{self, Name, RAW_LEN};
+use crate::scp03::{Level, Octets, Options, c_enc, c_mac, cryptogram, r_enc, r_mac};
 
 /// What a session remembers.
 pub(super) struct State {
@@ -34,13 +34,13 @@ impl Drop for State {
 }
 
 impl State {
-    /// Between INITIALIZE UPDATE and EXTERNAL AUTHENTICATE.
+    /// Between INITIALIZE UPDATE and EXTERNAL AUTHENTICATE, with the card cryptogram.
     pub(super) fn initialized(
         options: Options,
         keys: &crate::scp03::StaticKeys,
         host_challenge: &[u8],
         card_challenge: &[u8],
-    ) -> Result<(Self, SessionKeys), CryptoError> {
+    ) -> Result<(Self, Octets), CryptoError> {
         let mut state = Self {
             options,
             counter: 0,
@@ -52,9 +52,9 @@ impl State {
             has_dek: false,
         };
         session_keys::derive_raw(keys, host_challenge, card_challenge, &mut state.raw_keys)?;
-        let session = state.keys()?;
-        state.host_cryptogram = crate::scp03::cryptogram::host(&session, host_challenge, card_challenge)?;
-        Ok((state, session))
+        let (card, host) = cryptogram::both(&state.key(Name::Mac)?, host_challenge, card_challenge)?;
+        state.host_cryptogram = host;
+        Ok((state, card))
     }
 
     /// An open session with these keys, after an SCP11 handshake whose receipt chains.
@@ -112,8 +112,9 @@ impl State {
         slot.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
     }
 
-    fn keys(&self) -> Result<SessionKeys, CryptoError> {
-        SessionKeys::from_raw(&self.raw_keys, usize::from(self.key_len))
+    /// One of the session keys, expanded.
+    fn key(&self, name: Name) -> Result<Aes, CryptoError> {
+        session_keys::expand(&self.raw_keys, usize::from(self.key_len), name)
     }
 
     /// The session's own data encryption key.
@@ -144,7 +145,7 @@ impl State {
         let (body, mac) = command.data().split_at_checked(body_len).ok_or(CryptoError)?;
         let header = c_mac::Header::new(mode, command.header(), body.len(), command.is_extended())
             .ok_or(CryptoError)?;
-        let chaining = c_mac::chain(&self.keys()?.mac, &self.chaining, &header, body);
+        let chaining = c_mac::chain(&self.key(Name::Mac)?, &self.chaining, &header, body);
         if !chaining.get(..mode.len()).is_some_and(|expected| ct_eq(expected, mac)) {
             return Err(CryptoError);
         }
@@ -175,7 +176,7 @@ impl State {
         let body = command.data().get(..len).ok_or(CryptoError)?;
         let plain = out.get_mut(..len).ok_or(CryptoError)?;
         plain.copy_from_slice(body);
-        if level.c_enc() { c_enc::decrypt(&self.keys()?.enc, self.counter, plain) } else { Ok(len) }
+        if level.c_enc() { c_enc::decrypt(&self.key(Name::Enc)?, self.counter, plain) } else { Ok(len) }
     }
 
     /// Encrypts and signs an answer in place.
@@ -183,7 +184,6 @@ impl State {
         if !level.r_mac() || !r_mac::is_carried(sw) {
             return Ok(());
         }
-        let keys = self.keys().map_err(|_| Sw::UNKNOWN)?;
         let mac_len = self.options.mode().len();
         let status = sw.value().to_be_bytes();
         let len = ResponseWriter::len(reply);
@@ -192,13 +192,15 @@ impl State {
         reply.set_len(end)?;
         let whole = reply.as_mut_slice();
         let (data, place) = whole.split_at_mut_checked(padded).ok_or(Sw::UNKNOWN)?;
+        let rmac = self.key(Name::RMac).map_err(|_| Sw::UNKNOWN)?;
         let mac = if level.r_enc() && padded > 0 {
             c_enc::pad(data, len).map_err(|_| Sw::UNKNOWN)?;
-            let icv = r_enc::icv(&keys.enc, self.counter);
-            mac::encrypt_then_cmac(&keys.enc, &icv, &keys.rmac, &[&self.chaining], data, &[&status])
+            let enc = self.key(Name::Enc).map_err(|_| Sw::UNKNOWN)?;
+            let icv = r_enc::icv(&enc, self.counter);
+            mac::encrypt_then_cmac(&enc, &icv, &rmac, &[&self.chaining], data, &[&status])
                 .map_err(|_| Sw::UNKNOWN)?
         } else {
-            mac::cmac(&keys.rmac, &[&self.chaining, data, &status])
+            mac::cmac(&rmac, &[&self.chaining, data, &status])
         };
         place.copy_from_slice(mac.get(..mac_len).ok_or(Sw::UNKNOWN)?);
         Ok(())

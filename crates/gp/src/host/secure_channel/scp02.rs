@@ -62,7 +62,7 @@ pub(super) fn authenticate(
     let header =
         c_mac::Header::new(options, command.header(), data.len(), false).ok_or(SessionError::TooLong)?;
     let (frame, len) = Frame::new(command, None, data.len(), MAC_LEN, out)?;
-    let mac = c_mac::compute(options, keys, c_mac::Icv::First([0; 8]), &header, data);
+    let mac = c_mac::compute(options, &keys.c_mac, c_mac::Icv::First([0; 8]), &header, data);
     frame.data.copy_from_slice(data);
     frame.mac.copy_from_slice(&mac);
     Ok((len, mac))
@@ -89,7 +89,7 @@ impl Scp02 {
         let first_r_icv = mac::alg3(&keys.r_mac_later, &[0; 8], &[aid], Padding::Method2);
         Self {
             options,
-            icv: c_mac::Icv::first(options, &keys, aid),
+            icv: c_mac::Icv::first(options, &keys.c_mac, aid),
             keys,
             carried: Carried::None,
             later: true,
@@ -171,10 +171,10 @@ impl Scp02 {
         let header = c_mac::Header::new(self.options, command.header(), plain.len(), command.is_extended())
             .ok_or(SessionError::TooLong)?;
         let (frame, len) = Frame::new(command, ne, data_len, MAC_LEN, out)?;
-        let mac = c_mac::compute(self.options, &self.keys, self.icv, &header, plain);
+        let mac = c_mac::compute(self.options, &self.keys.c_mac, self.icv, &header, plain);
         frame.data.get_mut(..plain.len()).ok_or(SessionError::TooLong)?.copy_from_slice(plain);
         if level.c_enc() {
-            c_enc::encrypt(&self.keys, frame.data, plain.len())?;
+            c_enc::encrypt(&self.keys.enc, frame.data, plain.len())?;
         }
         frame.mac.copy_from_slice(&mac);
         self.icv = c_mac::Icv::Previous(mac);
