@@ -197,7 +197,7 @@ fn open_session<P: Protocol>(c: &mut Criterion) {
     let keys = P::keys();
     let (_, answer) = P::initialize(&keys);
     group.bench_function("host", |b| {
-        b.iter_with_large_drop(|| P::verify(&keys, &answer, P::MOST));
+        b.iter(|| P::verify(&keys, &answer, P::MOST));
     });
     let verified = P::verify(&keys, &answer, P::MOST);
     // From slot to slot, twice: INITIALIZE UPDATE and EXTERNAL AUTHENTICATE are two commands.
@@ -296,7 +296,7 @@ fn derive(c: &mut Criterion) {
     let mut group = group(c, Scp03::NAME, "derive");
     let keys = Scp03::keys();
     group.bench_function("keys_and_cryptogram", |b| {
-        b.iter_with_large_drop(|| {
+        b.iter(|| {
             let session = SessionKeys::derive(&keys, black_box(&HOST_CHALLENGE), &CARD_CHALLENGE).unwrap();
             let cryptogram = cryptogram::card(&session, &HOST_CHALLENGE, &CARD_CHALLENGE).unwrap();
             (session, cryptogram)
@@ -313,7 +313,7 @@ fn derive(c: &mut Criterion) {
             mac.update(&CARD_CHALLENGE);
             mac.finalize().into_bytes()
         };
-        b.iter_with_large_drop(|| {
+        b.iter(|| {
             let enc = Cmac::<aes::Aes128>::new(&derive(&fresh, 4));
             let mac = Cmac::<aes::Aes128>::new(&derive(&fresh, 6));
             let rmac = Cmac::<aes::Aes128>::new(&derive(&fresh, 7));
@@ -355,7 +355,7 @@ fn scp11a(c: &mut Criterion) {
     let answer = card();
     group.bench_function("card", |b| b.iter(card));
     group.bench_function("host", |b| {
-        b.iter_with_large_drop(|| {
+        b.iter(|| {
             handshake().verify_receipt(black_box(&answer), Sw::OK, &public, Some(&static_host)).unwrap()
         });
     });

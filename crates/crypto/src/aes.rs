@@ -24,18 +24,13 @@ impl Aes {
     ///
     /// # Errors
     /// [`CryptoError`] for any other length.
-    #[cfg_attr(not(target_os = "none"), inline)]
     pub fn new(key: &[u8]) -> Result<Self, CryptoError> {
-        // An expanded key is a kilobyte, which is built where it stays: no `map`, which would move it.
-        if let Some(key) = Array::slice_as_array(key) {
-            return Ok(Self(Expanded::Aes128(::aes::Aes128::new(key))));
-        }
-        if let Some(key) = Array::slice_as_array(key) {
-            return Ok(Self(Expanded::Aes192(::aes::Aes192::new(key))));
-        }
-        match Array::slice_as_array(key) {
-            Some(key) => Ok(Self(Expanded::Aes256(::aes::Aes256::new(key)))),
-            None => Err(CryptoError),
+        if let Ok(key) = <&[u8; 16]>::try_from(key) {
+            Ok(key.into())
+        } else if let Ok(key) = <&[u8; 24]>::try_from(key) {
+            Ok(key.into())
+        } else {
+            <&[u8; 32]>::try_from(key).map(Self::from).map_err(|_| CryptoError)
         }
     }
 
@@ -46,6 +41,30 @@ impl Aes {
             Expanded::Aes192(_) => 24,
             Expanded::Aes256(_) => 32,
         }
+    }
+}
+
+/// Expands a key of 16 bytes. An expanded key is a kilobyte: built in place, as here, it is not moved.
+impl From<&[u8; 16]> for Aes {
+    #[inline]
+    fn from(key: &[u8; 16]) -> Self {
+        Self(Expanded::Aes128(::aes::Aes128::new(Array::cast_from_core(key))))
+    }
+}
+
+/// Expands a key of 24 bytes.
+impl From<&[u8; 24]> for Aes {
+    #[inline]
+    fn from(key: &[u8; 24]) -> Self {
+        Self(Expanded::Aes192(::aes::Aes192::new(Array::cast_from_core(key))))
+    }
+}
+
+/// Expands a key of 32 bytes.
+impl From<&[u8; 32]> for Aes {
+    #[inline]
+    fn from(key: &[u8; 32]) -> Self {
+        Self(Expanded::Aes256(::aes::Aes256::new(Array::cast_from_core(key))))
     }
 }
 

@@ -36,8 +36,23 @@ pub fn scp03_each<const N: usize>(
         let [high, low] = u16::try_from(out.len().saturating_mul(8)).unwrap_or_default().to_be_bytes();
         (Some([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, constant, 0, high, low]), out)
     });
-    mac::derive(key, Derivation { before: &[], counter_at: 3, after: context, outputs: &mut outputs });
+    // Two challenges are gathered into the one piece that they are under the MAC.
+    let mut gathered = [0; 32];
+    let one = gather(context, &mut gathered);
+    let after = one.as_ref().map_or(context, core::slice::from_ref);
+    mac::derive(key, Derivation { before: &[], counter_at: 3, after, outputs: &mut outputs });
     Ok(())
+}
+
+/// The parts, one after the other in `room`; `None` if they do not fit.
+fn gather<'r>(parts: &[&[u8]], room: &'r mut [u8]) -> Option<&'r [u8]> {
+    let mut len = 0_usize;
+    for part in parts {
+        let end = len.checked_add(part.len())?;
+        room.get_mut(len..end)?.copy_from_slice(part);
+        len = end;
+    }
+    room.get(..len)
 }
 
 /// What is derived under one key: block `i` of each output is the CMAC of `before`, its label if it has one, the counter `i` and `after`.

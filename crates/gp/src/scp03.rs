@@ -121,6 +121,11 @@ impl Octets {
         self.bytes.get(..self.mode.len()).unwrap_or_default()
     }
 
+    /// The bytes, zeros behind them.
+    pub(crate) const fn filled(&self) -> [u8; 16] {
+        self.bytes
+    }
+
     /// The mode they are of.
     #[must_use]
     pub const fn mode(&self) -> Mode {

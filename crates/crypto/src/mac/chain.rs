@@ -132,10 +132,17 @@ impl BlockCipherEncClosure for Derivation<'_, '_> {
                 for part in before {
                     running.absorb(backend, part);
                 }
-                if let Some(label) = label {
-                    running.absorb(backend, label);
+                let counter = i.to_be_bytes();
+                match label {
+                    // Label and counter are one block.
+                    Some(label) => {
+                        let [.., low] = counter;
+                        let mut first = Block16::default();
+                        first.iter_mut().zip(label.iter().chain([&low])).for_each(|(to, from)| *to = *from);
+                        running.absorb(backend, &first);
+                    }
+                    None => running.absorb(backend, counter.get(counter_at..).unwrap_or_default()),
                 }
-                running.absorb(backend, i.to_be_bytes().get(counter_at..).unwrap_or_default());
                 for part in after {
                     running.absorb(backend, part);
                 }
@@ -232,7 +239,10 @@ impl<N: ArraySize> Running<N> {
         for block in blocks {
             self.block(backend, block);
         }
-        copy(&mut self.held, last);
+        match Array::slice_as_array(last) {
+            Some(whole) => self.held.clone_from(whole),
+            None => copy(&mut self.held, last),
+        }
         self.held_len = last.len();
     }
 

@@ -397,6 +397,13 @@ impl Session {
     }
 }
 
+/// Puts bytes at the head of a slot; returns what is behind. There is room: [`SESSION_LEN`] says so.
+fn put<'s>(slot: &'s mut [u8], bytes: &[u8]) -> &'s mut [u8] {
+    let Some((to, rest)) = slot.split_at_mut_checked(bytes.len()) else { return &mut [] };
+    to.copy_from_slice(bytes);
+    rest
+}
+
 /// A command that came plain.
 fn copy(command: &Command<'_>, out: &mut [u8]) -> Result<usize, CryptoError> {
     let data = command.data();

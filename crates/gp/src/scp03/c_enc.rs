@@ -48,9 +48,13 @@ pub(crate) fn decrypt_from(s_enc: &Aes, icv: &[u8; BLOCK], buf: &mut [u8]) -> Re
     s_enc.decrypt_cbc(icv, buf)?;
     // Padding is at home in the last block; a published session carries more, so then the whole is searched. The MAC was good
     // before anything was decrypted, hence the difference in time tells an attacker nothing.
-    let whole = buf.len().checked_sub(BLOCK).ok_or(CryptoError)?;
-    match padding::unpad_method2(buf.get(whole..).ok_or(CryptoError)?) {
-        Ok(last) => Ok(whole.saturating_add(last.len())),
-        Err(_) => Ok(padding::unpad_method2(buf)?.len()),
+    let last = u128::from_be_bytes(*buf.last_chunk().ok_or(CryptoError)?);
+    // The lowest bit set is the highest of a byte 80 exactly if that byte ends the data.
+    let zeros = last.trailing_zeros();
+    if last != 0 && zeros & 7 == 7 {
+        let padding = usize::try_from(zeros >> 3).map_err(|_| CryptoError)?.saturating_add(1);
+        buf.len().checked_sub(padding).ok_or(CryptoError)
+    } else {
+        Ok(padding::unpad_method2(buf)?.len())
     }
 }

@@ -88,8 +88,20 @@ impl SessionKeys {
     /// # Errors
     /// [`CryptoError`] if `key_len` is no AES key length.
     pub fn from_raw(raw: &[u8; RAW_LEN], key_len: usize) -> Result<Self, CryptoError> {
-        let key = |name| expand(raw, key_len, name);
-        Ok(Self { enc: key(Name::Enc)?, mac: key(Name::Mac)?, rmac: key(Name::RMac)? })
+        match key_len {
+            16 => Self::of::<16>(raw),
+            24 => Self::of::<24>(raw),
+            32 => Self::of::<32>(raw),
+            _ => Err(CryptoError),
+        }
+    }
+
+    fn of<const LEN: usize>(raw: &[u8; RAW_LEN]) -> Result<Self, CryptoError>
+    where
+        for<'k> Aes: From<&'k [u8; LEN]>,
+    {
+        let ([enc, mac, rmac, ..], _) = raw.as_chunks::<LEN>() else { return Err(CryptoError) };
+        Ok(Self { enc: enc.into(), mac: mac.into(), rmac: rmac.into() })
     }
 }
 

@@ -6,6 +6,7 @@ use huiwan_crypto::mac::{self, Padding};
 use huiwan_crypto::{CryptoError, Tdes, ct_eq};
 use zeroize::Zeroize;
 
+use super::put;
 use crate::scp02::r_mac::{self, RUNNING_LEN, Running};
 use crate::scp02::session_keys::{self, Name, RAW_LEN};
 use crate::scp02::{MAC_LEN, Options, Sequence, StaticKeys, c_enc, c_mac, challenge, cryptogram};
@@ -147,16 +148,13 @@ impl State {
             c_mac::Icv::Previous(icv) => (0, icv),
         };
         let head = [self.options.byte(), first, self.r_mac as u8, self.turn as u8, u8::from(self.later)];
-        let running = self.running.to_bytes();
-        let bytes = head
-            .iter()
-            .chain(&self.host_cryptogram)
-            .chain(icv)
-            .chain(&self.first_r_icv)
-            .chain(&self.r_icv)
-            .chain(&running)
-            .chain(&self.raw_keys);
-        slot.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        let slot = put(slot, &head);
+        let slot = put(slot, &self.host_cryptogram);
+        let slot = put(slot, icv);
+        let slot = put(slot, &self.first_r_icv);
+        let slot = put(slot, &self.r_icv);
+        let slot = put(slot, &self.running.to_bytes());
+        put(slot, &self.raw_keys);
     }
 
     /// One of the session keys, expanded.

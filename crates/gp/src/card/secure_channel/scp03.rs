@@ -5,6 +5,7 @@ use huiwan_card::ResponseWriter;
 use huiwan_crypto::{Aes, CryptoError, ct_eq, mac};
 use zeroize::Zeroize;
 
+use super::put;
 use crate::scp03::session_keys::{self, Name, RAW_LEN};
 use crate::scp03::{Level, Octets, Options, c_enc, c_mac, cryptogram, r_enc, r_mac};
 
@@ -101,15 +102,11 @@ impl State {
         let [c1, c2, c3, c4] = self.counter.to_be_bytes();
         let mode = if self.host_cryptogram.as_bytes().len() == 8 { 8 } else { 16 };
         let head = [self.options.byte(), self.key_len, mode, u8::from(self.has_dek), c1, c2, c3, c4];
-        let filling = core::iter::repeat_n(&0, 16_usize.saturating_sub(usize::from(mode)));
-        let bytes = head
-            .iter()
-            .chain(&self.chaining)
-            .chain(self.host_cryptogram.as_bytes())
-            .chain(filling)
-            .chain(&self.raw_keys)
-            .chain(&self.dek);
-        slot.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        let slot = put(slot, &head);
+        let slot = put(slot, &self.chaining);
+        let slot = put(slot, &self.host_cryptogram.filled());
+        let slot = put(slot, &self.raw_keys);
+        put(slot, &self.dek);
     }
 
     /// One of the session keys, expanded.
