@@ -1,6 +1,6 @@
 //! A TSM's work for one band, cards in memory: scripts made ahead of time, a script played, a whole job with new keys.
 //!
-//! Elements of the throughput are commands, so that a report tells APDUs as well. `floor` is what nobody can leave out: for a
+//! Elements of the throughput are whole scripts and jobs, so that a report tells bands per second and core; the names tell the APDUs. `floor` is what nobody can leave out: for a
 //! script the AES work over its bytes with expanded keys, for a job and a played script the card's own work.
 //!
 //! `cargo bench -p huiwan-benches --bench tsm`
@@ -19,6 +19,7 @@ use huiwan_gp::host::player::{self, End, Player};
 use huiwan_gp::host::script::{self, Plan as ScriptPlan, Protocol, Script, ScriptCard};
 use huiwan_gp::host::tsm_job::{Goal, Input, JobState, OUT_LEN, Plan, Step, Visit, Worker};
 use huiwan_gp::host::{Coding, Grouping, KeyRef, KeyStore, Personalise, SoftKeyStore};
+use huiwan_gp::scp02::{Options, Sequence};
 use huiwan_gp::scp03::challenge::Counter;
 use huiwan_gp::secure_channel::Level;
 use huiwan_purse::personalisation::{Personalisation, PurseData};
@@ -27,16 +28,18 @@ use huiwan_purse::transit::public_info::{self, PublicInfo};
 use huiwan_purse::transit::rail::Rail;
 use huiwan_testkit::rng::Seeded;
 
-type Store = SoftKeyStore<2, 1>;
+type Store = SoftKeyStore<3, 1>;
 type Band<'m> = Box<SecureElement<'m, Journal<RamFlash<{ 32 * 1024 }>, 128>>>;
 
 const TEST: KeyRef = KeyRef::direct(1);
 const NEW: KeyRef = KeyRef::kdf3(2);
+const TEST_DES: KeyRef = KeyRef::direct(3);
 
 fn store() -> Store {
     let mut store = Store::new();
     store.insert(1, &TEST_KEY, &TEST_KEY, &TEST_KEY).unwrap();
     store.insert(2, &[0x11; 16], &[0x22; 16], &[0x33; 16]).unwrap();
+    store.insert_des(3, &TEST_KEY, &TEST_KEY, &TEST_KEY).unwrap();
     store
 }
 
@@ -69,18 +72,18 @@ fn blank<'m>(modules: &'m [&'m dyn Module]) -> Band<'m> {
     band
 }
 
-fn write(goal: &Goal<'_>, store: &mut Store, out: &mut [u8]) -> usize {
+const SCP03: Protocol =
+    Protocol::Scp03 { options: CardProfile::DEFAULT.scp03, counter: Counter::from_bytes([0, 0, 1]) };
+const SCP02: Protocol = Protocol::Scp02 { options: Options::I55, sequence: Sequence::ZERO };
+
+fn write(goal: &Goal<'_>, protocol: Protocol, store: &mut Store, out: &mut [u8]) -> usize {
     let (probe, actions) = script::for_goal(goal);
-    let card = ScriptCard {
-        aid: CardProfile::DEFAULT.issuer_aid,
-        key_version: 0x30,
-        key: TEST,
-        key_diversification: [0; 10],
-        protocol: Protocol::Scp03 {
-            options: CardProfile::DEFAULT.scp03,
-            counter: Counter::from_bytes([0, 0, 1]),
-        },
+    let (key_version, key) = match protocol {
+        Protocol::Scp02 { .. } => (0x20, TEST_DES),
+        _ => (0x30, TEST),
     };
+    let aid = CardProfile::DEFAULT.issuer_aid;
+    let card = ScriptCard { aid, key_version, key, key_diversification: [0; 10], protocol };
     let host_challenge = [7; 8].into();
     let level = Level::CMacCEnc;
     let plan = ScriptPlan { job: 1, card, level, host_challenge, probe, actions: &actions, used: &[] };
@@ -147,14 +150,17 @@ fn scripts(c: &mut Criterion) {
     let goal = issued(&script);
     let mut store = store();
     let mut out = [0; 4096];
-    let len = write(&goal, &mut store, &mut out);
+    let len = write(&goal, SCP03, &mut store, &mut out);
     let raw = out[..len].to_vec();
     let window = [Script::parse(&raw).unwrap()];
 
     let mut group = c.benchmark_group("tsm/script");
-    group.throughput(Throughput::Elements(window[0].count().into()));
-    group.bench_function("write_transit_card", |b| {
-        b.iter(|| write(black_box(&goal), &mut store, &mut out));
+    group.throughput(Throughput::Elements(1));
+    group.bench_function(format!("write_transit_card/{}_commands", window[0].count()), |b| {
+        b.iter(|| write(black_box(&goal), SCP03, &mut store, &mut out));
+    });
+    group.bench_function(format!("write_transit_card_scp02/{}_commands", window[0].count()), |b| {
+        b.iter(|| write(black_box(&goal), SCP02, &mut store, &mut out));
     });
     let (enc, authentic) = (Aes::new(&TEST_KEY).unwrap(), Aes::new(&TEST_KEY).unwrap());
     let mut bytes = vec![0; len.next_multiple_of(16)];
@@ -168,8 +174,7 @@ fn scripts(c: &mut Criterion) {
     let modules = Modules::default();
     let list = modules.list();
     let sent = play(&mut blank(&list), &window);
-    group.throughput(Throughput::Elements(u64::try_from(sent.len()).unwrap()));
-    group.bench_function("play_transit_card", |b| {
+    group.bench_function(format!("play_transit_card/{}_commands", sent.len()), |b| {
         b.iter_batched_ref(|| blank(&list), |band| play(band, &window).len(), BatchSize::SmallInput);
     });
     group.bench_function("floor_card_alone", |b| {
@@ -193,8 +198,8 @@ fn jobs(c: &mut Criterion) {
     let list = modules.list();
     let sent = work(&mut blank(&list), &goals, &mut store);
     let mut group = c.benchmark_group("tsm/job");
-    group.throughput(Throughput::Elements(u64::try_from(sent.len()).unwrap()));
-    group.bench_function("keys_and_transit_card", |b| {
+    group.throughput(Throughput::Elements(1));
+    group.bench_function(format!("keys_and_transit_card/{}_commands", sent.len()), |b| {
         b.iter_batched_ref(
             || blank(&list),
             |band| work(band, &goals, &mut store).len(),
@@ -203,6 +208,16 @@ fn jobs(c: &mut Criterion) {
     });
     group.bench_function("floor_card_alone", |b| {
         b.iter_batched_ref(|| blank(&list), |band| replay(band, &sent), BatchSize::SmallInput);
+    });
+    // Issuance without new keys.
+    let issuance = &goals[1..];
+    let sent = work(&mut blank(&list), issuance, &mut store);
+    group.bench_function(format!("transit_card/{}_commands", sent.len()), |b| {
+        b.iter_batched_ref(
+            || blank(&list),
+            |band| work(band, issuance, &mut store).len(),
+            BatchSize::SmallInput,
+        );
     });
     group.finish();
 }
