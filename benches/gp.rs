@@ -336,7 +336,7 @@ fn scp11a(c: &mut Criterion) {
     };
     let request = handshake().command(0x80, 1, 1).data().to_vec();
     let card = || {
-        let keys = CardKeys { key_version: 3, own: &own, host: Some(&host_public) };
+        let keys = CardKeys { key_version: 3, own: &own, host: Some(&host_public), card_group: &[] };
         let mut buffer = [0; 256];
         let mut reply = ResponseWriter::new(&mut buffer);
         let mut card = Session::none();

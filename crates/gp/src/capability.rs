@@ -140,6 +140,8 @@ pub struct CapabilityInformation<'a> {
     pub receipts: Option<u16>,
     /// Signature schemes of load files.
     pub signatures: Option<u16>,
+    /// References of the curves whose keys are understood, a byte each.
+    pub curves: &'a [u8],
     body: &'a [u8],
 }
 
@@ -166,6 +168,7 @@ impl<'a> CapabilityInformation<'a> {
                 0x85 => told.tokens = bits(value),
                 0x86 => told.receipts = bits(value),
                 0x87 => told.signatures = bits(value),
+                0x88 => told.curves = value,
                 _ => {}
             }
         }

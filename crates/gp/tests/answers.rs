@@ -80,8 +80,12 @@ fn our_own_card_says_it_in_the_same_words() {
         let channels: Vec<_> = told.secure_channels().collect();
         assert_eq!(channels, [SecureChannel { scp: 3, options: &[0x70], key_sizes: Some(7) }]);
         assert_eq!(told.hashes, HASHES);
-        assert_eq!(told.tokens, Some(Capabilities::SYMMETRIC | Capabilities::RSA));
+        assert_eq!(
+            told.tokens,
+            Some(Capabilities::SYMMETRIC | Capabilities::RSA_SHORT | Capabilities::RSA_LONG)
+        );
         assert_eq!((told.receipts, told.signatures), (Some(Capabilities::SYMMETRIC), told.tokens));
+        assert_eq!(told.curves, []);
         assert!(told.domain_privileges.unwrap().contains(Privileges::MANDATED_DAP));
         assert!(!told.application_privileges.unwrap().contains(Privileges::SECURITY_DOMAIN));
     });

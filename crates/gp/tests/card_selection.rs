@@ -278,7 +278,10 @@ fn protocols_of_a_domain() {
         let (data, sw) = run(&mut card, &mut session, &hex("80CA006600"));
         assert_eq!(sw, 0x9000);
         let protocols = huiwan_gp::recognition::protocols(&data).unwrap();
-        assert_eq!(protocols.map(|protocol| [protocol.scp, protocol.i]).collect::<Vec<_>>(), told);
+        assert_eq!(
+            protocols.map(|protocol| [protocol.scp.into(), protocol.i]).collect::<Vec<[u16; 2]>>(),
+            told
+        );
         assert_eq!(card.sw(&select(&BANK)), 0x9000);
         let own = StaticKeys::new(&KEY, &KEY, &KEY).unwrap();
         let opened = try_open(&mut card, 0x30, &own, Level::CMac);

@@ -13,12 +13,11 @@ use huiwan_gp::cap::{CapFile, Ciphered, Dap, HashFunction, LoadFile, Package};
 use huiwan_gp::card::Factory;
 use huiwan_gp::host::tsm_job::{Goal, Input, JobState, OUT_LEN, Plan, Step, Visit, Worker};
 use huiwan_gp::host::{
-    FaultKind, Grouping, Install, Job, KeyRef, KeyStore, Load, Manager, Outcome, Personalise, Stage,
+    Coding, FaultKind, Grouping, Install, Job, KeyRef, KeyStore, Load, Manager, Outcome, Personalise, Stage,
 };
 use huiwan_gp::install::{LoadParameters, Parameters};
 use huiwan_gp::privileges::Privileges;
 use huiwan_gp::scp03::Level;
-use huiwan_gp::store_data::DgiPadding;
 use huiwan_testkit::vectors;
 use support::{Card, MapMemory, install_toy, new_memory, open, run, select, test_keys, with_domains};
 
@@ -607,7 +606,7 @@ fn a_job_loads_what_is_not_there() {
     let cap = CapFile::from_load_data(&components).unwrap();
     let load = Load::new(LoadFile::new(&cap));
     let script = [Grouping { id: 0x0101, value: b"a record", encrypt: false }];
-    let personalise = Personalise { application: Some(APP), script: &script, padding: DgiPadding::Always };
+    let personalise = Personalise::new(Some(APP), &script, Coding::GP);
     let goals = [Goal::Loaded(load), Goal::Issued { install: applet(), personalise }];
     let blank = new_memory(&Factory::TEST);
     let (undisturbed, (ended, commands)) = visit(blank.clone(), &goals, &mut JobState::new(1), None);
