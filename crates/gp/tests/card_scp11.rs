@@ -620,7 +620,7 @@ fn certificates_longer_than_a_command() {
         for size in [1, 7, 100, 220] {
             admin(card, |card, session| {
                 if size == 1 {
-                    // More pieces than there are numbers for: nothing is stored.
+                    // More blocks than there are numbers for: nothing is stored.
                     let mut status = 0x9000;
                     for (n, block) in objects.chunks(1).enumerate() {
                         status = sw(card, session, &apdu([0x80, 0xE2, 0x10, n as u8], block));
@@ -628,7 +628,7 @@ fn certificates_longer_than_a_command() {
                             break;
                         }
                     }
-                    assert_eq!(status, 0x6A84);
+                    assert_eq!(status, 0x6A86);
                     return;
                 }
                 let count = objects.chunks(size).count();
