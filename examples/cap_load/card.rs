@@ -15,7 +15,7 @@ use huiwan_gp::secure_channel::Level;
 use huiwan_testkit::rng::Seeded;
 
 /// Enough for the longest load file.
-type Memory = Journal<RamFlash<{ 256 * 1024 }>, 512>;
+type Memory = Journal<RamFlash<{ 128 * 1024 }>, 512>;
 
 /// Random numbers for the card: an example's may be the same every time.
 struct Numbers(Seeded);
@@ -119,10 +119,10 @@ impl<'m> Card<'m> {
             .with_ne(Ne::MAX_SHORT)
             .write(&mut buffer)
             .map_err(|error| error.to_string())?;
-        self.ok(&select.to_vec())?;
+        self.ok(select)?;
         let handshake = AwaitCard::new([7; 8]);
         let update = handshake.command(0x80, 0x00).write(&mut buffer).map_err(|error| error.to_string())?;
-        let answer = self.ok(&update.to_vec())?;
+        let answer = self.ok(update)?;
         let answer = Answer::parse(&answer).map_err(|error| error.to_string())?;
         let verified = handshake
             .verify_card(0x80, &answer, &keys, Level::CMac)

@@ -197,7 +197,7 @@ fn run(arguments: &Arguments, cap: &CapFile<'_>) -> Result<(), String> {
         for entry in get_status::entries(&page).flatten() {
             let of = entry.domain.and_then(|aid| Aid::new(aid).ok()).map(|aid| format!(", of {aid}"));
             line("on the card", format_args!("{}{}", Hex(entry.aid), of.unwrap_or_default()));
-            entry.modules().for_each(|module| line("", format_args!("{} ", Hex(module))));
+            entry.modules().for_each(|module| line("", Hex(module)));
         }
     }
     Ok(())
@@ -240,7 +240,13 @@ fn perform<'j>(
 mod tests {
     use super::*;
 
-    fn load(words: &[&str]) -> Result<(), String> {
+    /// The card's flash is moved about on the stack, and that of a test is a quarter of a program's.
+    fn load(words: &'static [&'static str]) -> Result<(), String> {
+        let thread = std::thread::Builder::new().stack_size(16 << 20);
+        thread.spawn(|| load_here(words)).unwrap().join().unwrap()
+    }
+
+    fn load_here(words: &[&str]) -> Result<(), String> {
         let arguments = arguments::read(words.iter().map(|word| (*word).to_owned())).unwrap();
         let members = members(&arguments).unwrap();
         let slices: Vec<&[u8]> = members.components.iter().map(Vec::as_slice).collect();
