@@ -29,6 +29,7 @@ mod long;
 mod manager;
 mod objects;
 mod pieces;
+mod progress;
 mod put_key;
 mod registry;
 mod registry_update;

@@ -190,6 +190,10 @@ fn blocks_come_in_order_or_all_is_discarded() {
         assert_eq!(sw(card, session, &for_load(&[], &[], &[])), 0x9000);
         assert_eq!(load(card, session, &load_file()), 0x9000);
         assert_eq!(sw(card, session, &for_load(&[], &[], &[])), 0x6985);
+        // A new session gives it up as well.
+        assert_eq!(sw(card, session, &apdu([0x80, 0xE6, 0x02, 0], fields.write(&mut out).unwrap())), 0x9000);
+        assert_eq!(sw(card, session, &commands[0]), 0x9000);
+        assert_eq!(card.sw(&hex("80500000080102030405060708")), 0x9000);
     });
     // Blocks of what was given up are gone, but for the file.
     assert!(memory.objects.keys().all(|key| key.0 == 0 || key.0 == 255), "{:?}", memory.objects.keys());

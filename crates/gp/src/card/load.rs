@@ -20,7 +20,8 @@ use super::content::Signed;
 use super::extradite::is_at_or_below;
 use super::install::{check_room, pending_object};
 use super::load_file::{self, ENTRY_MAX, LoadFile};
-use super::manager::{CardManager, Done, Exchange, Progress};
+use super::manager::{CardManager, Done, Exchange};
+use super::progress::Progress;
 use super::{objects, registry};
 use crate::install::{COMBINED, LoadFields, before_token};
 use crate::load::{
