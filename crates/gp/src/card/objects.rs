@@ -20,11 +20,11 @@
 //! | 0100 + instance | card | registry entry, see [`super::registry`] |
 //! | 0200 + key version | domain | key set, see [`super::keys`] |
 //! | 0300 + key version | domain | sequence counter, 3 bytes (SCP02 counts in the low two), absent: 0 |
-//! | 0400 + n | domain | piece n of a data grouping or of a chain of commands not yet complete |
 //! | 0500 + instance | card | registry entry of a load file, see [`super::load_file`] |
 //! | 0600 + n | domain | what is kept for a key of SCP11, see [`super::certificates`] |
 //! | 0700 + instance | card | user interaction parameters, see [`super::contactless`] |
 //! | 0E00 + n | domain | piece n of certificates |
+//! | 1000 + 100 · channel + n | domain | piece n of a data grouping, a certificate or a chain of commands, not yet complete |
 //!
 //! A loaded file has an instance number of its own; its pieces are objects of that instance:
 //!
@@ -35,7 +35,7 @@
 //! | 0100 + n | what block n of LOAD brought, until it is deciphered |
 //! | 0200 + n | piece n of a load file data block that came ciphered, plain |
 
-use huiwan_card::{InstanceId, ObjectId};
+use huiwan_card::{CHANNELS, InstanceId, ObjectId};
 
 pub(crate) const CARD: ObjectId = issuer(0x0001);
 pub(crate) const CPLC: ObjectId = issuer(0x0004);
@@ -50,11 +50,13 @@ pub(crate) const ORDER: ObjectId = issuer(0x000D);
 const ENTRY: u16 = 0x0100;
 const KEY_SET: u16 = 0x0200;
 const COUNTER: u16 = 0x0300;
-const PIECE: u16 = 0x0400;
 const LOAD_FILE: u16 = 0x0500;
 const CERTIFICATE: u16 = 0x0600;
 const INTERACTION: u16 = 0x0700;
 const CERTIFICATE_PIECE: u16 = 0x0E00;
+/// The high byte of the first channel's pieces; each channel has one of its own.
+const PIECE: u8 = 0x10;
+const _: () = assert!(CHANNELS < 0x100 - PIECE as usize, "every channel has its pieces");
 
 const fn issuer(id: u16) -> ObjectId {
     ObjectId::new(InstanceId::ISSUER, id)
@@ -151,19 +153,22 @@ pub(crate) const fn counter(domain: InstanceId, version: u8) -> ObjectId {
     numbered(domain, COUNTER, version)
 }
 
-/// A piece of something incomplete.
-pub(crate) const fn piece(domain: InstanceId, n: u8) -> ObjectId {
-    numbered(domain, PIECE, n)
+/// A piece of something incomplete. A domain can be at work on several channels, for applications it serves: what comes on one is not for
+/// the other.
+pub(crate) const fn piece(domain: InstanceId, channel: u8, n: u8) -> ObjectId {
+    ObjectId::new(domain, u16::from_be_bytes([PIECE.saturating_add(channel), n]))
 }
 
-/// Whether an object is such a piece.
+/// Whether an object is such a piece, of any channel.
 pub(crate) fn is_piece(object: ObjectId, domain: InstanceId) -> bool {
-    of(object, domain, PIECE).is_some()
+    let [high, _] = object.id.to_be_bytes();
+    object.instance == domain
+        && high.checked_sub(PIECE).is_some_and(|channel| usize::from(channel) < CHANNELS)
 }
 
 /// The object before every piece of a domain.
 pub(crate) const fn before_pieces(domain: InstanceId) -> ObjectId {
-    before(domain, PIECE)
+    before(domain, u16::from_be_bytes([PIECE, 0]))
 }
 
 /// In a load file: what INSTALL [for load] said.

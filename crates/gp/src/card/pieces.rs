@@ -1,10 +1,11 @@
-//! Pieces of something that comes in several commands: a data grouping of STORE DATA, or a chain of INSTALL, DELETE, PUT KEY.
+//! Pieces of something that comes in several commands: a data grouping of STORE DATA, a certificate, or a chain of INSTALL, DELETE,
+//! PUT KEY. They belong to the channel they come on.
 
 use huiwan_apdu::Sw;
 use huiwan_card::{Batch, InstanceId, Memory};
 
 use super::manager::Exchange;
-use super::objects;
+use super::{objects, store_keys};
 
 impl Exchange<'_, '_, '_, '_, '_> {
     /// Puts the pieces and the block together at the beginning of `out`; returns the length.
@@ -12,7 +13,7 @@ impl Exchange<'_, '_, '_, '_, '_> {
         let mut at = 0_usize;
         for n in 0..self.progress.pieces {
             let place = out.get_mut(at..).ok_or(Sw::NOT_ENOUGH_MEMORY)?;
-            let piece = objects::piece(self.domain.instance, n);
+            let piece = objects::piece(self.domain.instance, self.cx.channel, n);
             at = at.saturating_add(self.cx.memory.read(piece, 0, place)?.len());
         }
         if at != usize::from(self.progress.piece_len) {
@@ -29,15 +30,15 @@ impl Exchange<'_, '_, '_, '_, '_> {
         let (n, before) = if first { (0, 0) } else { (held, self.progress.piece_len) };
         let mut buffer = [0; 255 + 64];
         let mut batch = Batch::new(&mut buffer);
-        let domain = self.domain.instance;
+        let place = |n| objects::piece(self.domain.instance, self.cx.channel, n);
         if !piece.is_empty() {
-            batch.put(objects::piece(domain, n), piece);
+            batch.put(place(n), piece);
         }
         if first {
             let kept = u8::from(!piece.is_empty());
             // A grouping has at most a header and 528 bytes, but a host may send it in pieces of one byte.
             for stale in kept..held {
-                batch.delete(objects::piece(domain, stale));
+                batch.delete(place(stale));
                 if batch.overflowed() {
                     return Err(Sw::NOT_ENOUGH_MEMORY);
                 }
@@ -65,12 +66,5 @@ pub(super) fn sweep(memory: &mut dyn Memory, domain: InstanceId) -> Result<(), S
         batch.delete(piece);
         memory.commit(&batch)?;
     }
-    let staged = objects::staged_keys(domain);
-    if memory.len(staged)?.is_some() {
-        let mut buffer = [0; 16];
-        let mut batch = Batch::new(&mut buffer);
-        batch.delete(staged);
-        memory.commit(&batch)?;
-    }
-    Ok(())
+    store_keys::end(memory, domain)
 }

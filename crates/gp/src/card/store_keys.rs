@@ -233,8 +233,11 @@ fn add_ecc(set: &mut KeySet, key: &Described, point: &[u8]) -> Result<(), Sw> {
     set.push(key.id, key.key_type, key.attributes, &value).ok_or(Sw::NOT_ENOUGH_MEMORY)
 }
 
-/// The keys are stored.
+/// The keys are stored, or given up.
 pub(super) fn end(memory: &mut dyn Memory, domain: InstanceId) -> Result<(), Sw> {
+    if memory.len(objects::staged_keys(domain))?.is_none() {
+        return Ok(());
+    }
     let mut buffer = [0; 16];
     let mut batch = Batch::new(&mut buffer);
     batch.delete(objects::staged_keys(domain));
