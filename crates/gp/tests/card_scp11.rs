@@ -286,8 +286,8 @@ fn a_host_that_is_nobody_changes_nothing() {
         let long = long.write(&mut raw).unwrap().to_vec();
         assert_eq!(run_long(card, &mut session, &long).1, 0x6982);
         assert_eq!(sw(card, &mut session, &hex("80CA00E000")), 0x9000);
-        // Its own words: authenticated by nobody.
-        assert_eq!(run(card, &mut session, &hex("80CA00D300")), (hex("D301B3"), 0x9000));
+        // Its own words: MACs and encryption, and nobody authenticated. [GPC 10.6]
+        assert_eq!(run(card, &mut session, &hex("80CA00D300")), (hex("D30133"), 0x9000));
     });
     assert_eq!(after.objects, memory.objects);
 }

@@ -392,6 +392,26 @@ fn implicit_initiation_on_a_whole_card() {
     }
 }
 
+/// What was under way in a session is not under way in the next, whatever ended the first: here an EXTERNAL AUTHENTICATE that anybody can
+/// send.
+#[test]
+fn an_implicit_session_begins_anew() {
+    let keys = StaticKeys::base(&TEST_KEY).unwrap();
+    with_card(&profile(Options::I1A), new_memory(&factory()), |card| {
+        let mut session = Open::implicit(Options::I1A, &keys, Sequence::ZERO, &AID).unwrap();
+        let toy = support::install_toy(&support::TOY_AID, &huiwan_testkit::hex("C900"));
+        assert_eq!(run(card, &mut session, &toy).1, 0x9000);
+        let fields = huiwan_gp::install::Fields { instance: &support::TOY_AID, ..Default::default() };
+        assert_eq!(run(card, &mut session, &support::install(0x20, 0, &fields)).1, 0x9000);
+        assert_eq!(run(card, &mut session, &apdu([0x80, 0xE2, 0x00, 0], &[0x01])).1, 0x9000);
+        assert_eq!(card.sw(&apdu([0x84, 0x82, 0x00, 0x00], &[0; 16])), 0x6985);
+        let mut session = Open::implicit(Options::I1A, &keys, Sequence::from_bytes([0, 1]), &AID).unwrap();
+        // For the domain itself, from its first block on.
+        assert_eq!(run(card, &mut session, &apdu([0x80, 0xE2, 0x90, 0], &[0x42, 1, 7])).1, 0x9000);
+        assert_eq!(run(card, &mut session, &huiwan_testkit::hex("80CA004200")).0, [0x42, 1, 7]);
+    });
+}
+
 #[test]
 fn the_counter_is_spent_by_the_first_good_mac_and_ends() {
     let keys = StaticKeys::base(&TEST_KEY).unwrap();

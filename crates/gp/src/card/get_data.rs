@@ -22,6 +22,8 @@ use crate::resources::Resources;
 
 /// An application in a list.
 const TAG_61_APPLICATION: Tag = Tag::new(0x61);
+/// In a security level: the host is authenticated. [GPC 10.6]
+const AUTHENTICATED: u8 = 0x80;
 
 impl CardManager<'_> {
     pub(super) fn get_data(
@@ -50,7 +52,8 @@ impl CardManager<'_> {
             TAG_C0_KEY => key_information(x, false)?,
             TAG_C1_SEQUENCE_COUNTER => {
                 let (domain, version) = (x.domain.instance, x.domain.default_key_version(&x.card));
-                let aes = KeySet::read(memory, domain, version)?.is_none_or(|set| set.scp03().is_some());
+                let set = KeySet::read(memory, domain, version)?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
+                let aes = set.scp03().is_some();
                 let bytes = keys::counter(memory, domain, version)?.to_bytes();
                 // Two bytes in SCP02, three in SCP03.
                 let counter = bytes.get(usize::from(!aes)..).unwrap_or(&bytes);
@@ -74,7 +77,8 @@ impl CardManager<'_> {
             TAG_83_KEY => certificates::answer_key(x, command.data())?,
             TAG_D3_SECURITY_LEVEL => {
                 let level = x.session.level().ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
-                x.reply.tlv(|w| w.put(TAG_D3_SECURITY_LEVEL, &[0x80 | level.byte()]))?;
+                let authenticated = if x.session.is_open() { AUTHENTICATED } else { 0 };
+                x.reply.tlv(|w| w.put(TAG_D3_SECURITY_LEVEL, &[authenticated | level.byte()]))?;
             }
             tag @ TAG_42_IIN => stored(x, tag, objects::iin(x.domain.instance))?,
             tag @ TAG_45_CIN => stored(x, tag, objects::cin(x.domain.instance))?,

@@ -29,7 +29,7 @@ impl CardManager<'_> {
         if command.p2() != 0 {
             return Err(Sw::WRONG_P1P2);
         }
-        let owner = key_owner(x.cx, &x.domain, &x.card)?;
+        let owner = self.key_owner(x.cx, &x.domain, &x.card)?;
         let version = match command.p1() {
             0 => owner.default_key_version(&x.card),
             version => version,
@@ -109,7 +109,7 @@ impl CardManager<'_> {
             return Ok(false);
         }
         // The default key set if it is for SCP02, else the first that is.
-        let domain = key_owner(x.cx, &x.domain, &x.card)?;
+        let domain = self.key_owner(x.cx, &x.domain, &x.card)?;
         if domain.scp02(Some(options)).is_none() {
             return Ok(false);
         }
@@ -122,6 +122,8 @@ impl CardManager<'_> {
                 let aid = opened_on(x)?;
                 let sequence =
                     keys::sequence(x.cx.memory, owner, candidate)?.ok_or(Sw::CONDITIONS_NOT_SATISFIED)?;
+                // Nothing of a former session goes on in this one.
+                x.progress.end_session();
                 x.progress.key_owner = owner.0;
                 return x
                     .session
@@ -154,6 +156,25 @@ impl CardManager<'_> {
             return Err(sw);
         }
         opened
+    }
+
+    /// The domain whose keys serve a channel: this one, or while it has none for a channel the nearest above that has. [GPC 7.2]
+    pub(super) fn key_owner(&self, cx: &mut Context<'_>, domain: &Domain, card: &Card) -> Result<Domain, Sw> {
+        let mut owner = domain.clone();
+        while let Some((record, _)) = &owner.supplementary {
+            let above = record.domain;
+            if owner.default_key_version(card) != 0 {
+                break;
+            }
+            if let Some(scp11) = self.scp11
+                && scp11.opens_channel(cx.memory, owner.instance)?
+            {
+                break;
+            }
+            let entry = cx.directory.entry(cx.memory, above)?;
+            owner = Domain::read(cx.memory, above, entry.aid, owner.privileges)?;
+        }
+        Ok(owner)
     }
 }
 
@@ -192,18 +213,4 @@ fn opened_on(x: &mut Exchange<'_, '_, '_, '_, '_>) -> Result<Aid, Sw> {
         Some(served) => Ok(registry::record(x.cx.memory, served)?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?.aid),
         None => Ok(x.cx.aid),
     }
-}
-
-/// The domain whose keys serve a channel: this one, or while it has none for a channel the nearest above that has. [GPC 7.2]
-pub(super) fn key_owner(cx: &mut Context<'_>, domain: &Domain, card: &Card) -> Result<Domain, Sw> {
-    let mut owner = domain.clone();
-    while let Some((record, _)) = &owner.supplementary {
-        let above = record.domain;
-        if owner.default_key_version(card) != 0 {
-            break;
-        }
-        let entry = cx.directory.entry(cx.memory, above)?;
-        owner = Domain::read(cx.memory, above, entry.aid, owner.privileges)?;
-    }
-    Ok(owner)
 }

@@ -41,6 +41,10 @@ impl CardManager<'_> {
         let mut id = first_id;
         for field in data.fields() {
             let field = field.map_err(|_| Sw::WRONG_DATA)?;
+            // Bit 8 of P2 is not part of an identifier.
+            if id & SEVERAL != 0 {
+                return Err(Sw::WRONG_DATA);
+            }
             let check_value = self.store(x, &mut set, id, &field)?;
             told &= answer.extend_from_slice(check_value.as_ref().map_or(&[][..], |value| value)).is_ok();
             id = id.checked_add(1).ok_or(Sw::WRONG_DATA)?;
@@ -164,7 +168,7 @@ impl CardManager<'_> {
         let block = rest.get_mut(..field.encrypted.len()).ok_or(Sw::WRONG_DATA)?;
         block.copy_from_slice(field.encrypted);
         let dek = x.dek()?;
-        if block.len() > field.len.next_multiple_of(dek.block_len()) {
+        if field.len.checked_next_multiple_of(dek.block_len()).is_none_or(|padded| block.len() > padded) {
             return Err(Sw::WRONG_DATA);
         }
         dek.decrypt(block).map_err(|_| Sw::WRONG_DATA)?;

@@ -141,15 +141,34 @@ impl Scp11 {
     /// Whether a key that comes by PUT KEY can be used here: a private one in the place of a variant, a point of an authority. Public keys in
     /// other places, or on another curve, are not of this protocol.
     pub(super) fn takes(&self, id: u8, key_type: KeyType, curve: u8, value: &[u8]) -> bool {
-        let authority = matches!(id, KID_AUTHORITY | 0x20..=0x2F);
         match key_type {
             KeyType::EccPrivate => {
                 curve == self.profile.curve && self.profile.variant(id).is_some() && (self.is_private)(value)
             }
-            KeyType::EccPublic if authority && curve == self.profile.curve => (self.is_point)(value),
+            KeyType::EccPublic if is_authority(id) && curve == self.profile.curve => (self.is_point)(value),
             _ => true,
         }
     }
+
+    /// Whether a domain has what it takes to know a host by its own keys: one of a variant that authenticates hosts, and an authority's.
+    pub(super) fn opens_channel(&self, memory: &mut dyn Memory, domain: InstanceId) -> Result<bool, Sw> {
+        let (mut own, mut authority, mut after) = (false, false, None);
+        while let Some(version) = keys::next_version(memory, domain, after)? {
+            after = Some(version);
+            let set = KeySet::read(memory, domain, version)?.ok_or(Sw::MEMORY_FAILURE)?;
+            for key in set.keys() {
+                let knows_hosts = self.profile.variant(key.id).is_some_and(Variant::authenticates_host);
+                own |= knows_hosts && key.key_type == KeyType::EccPrivate;
+                authority |= is_authority(key.id) && key.key_type == KeyType::EccPublic;
+            }
+        }
+        Ok(own && authority)
+    }
+}
+
+/// Whether a key with this identifier is that of an authority of hosts. Others, for tokens or signatures of load files, vouch for nobody.
+const fn is_authority(id: u8) -> bool {
+    matches!(id, KID_AUTHORITY | 0x20..=0x2F)
 }
 
 /// The key with this identifier and version (00: the first that has it) that `wanted` reads, in this domain's own key sets.
@@ -172,20 +191,23 @@ fn find<T>(
     Ok(None)
 }
 
-/// The same in the domain of the command, or while that has no keys of a channel in the nearest above that has. [GPC 7.2]
-fn find_above<T>(
-    x: &mut Exchange<'_, '_, '_, '_, '_>,
-    place: (u8, u8),
-    wanted: impl Fn(&Key<'_>) -> Option<T>,
-) -> Result<Option<(Domain, u8, T)>, Sw> {
-    let own = x.domain.clone();
-    if let Some((version, key)) = find(x.cx.memory, own.instance, place, &wanted)? {
-        return Ok(Some((own, version, key)));
+impl CardManager<'_> {
+    /// The same in the domain of the command, or while that has no keys of a channel in the nearest above that has. [GPC 7.2]
+    fn find_above<T>(
+        &self,
+        x: &mut Exchange<'_, '_, '_, '_, '_>,
+        place: (u8, u8),
+        wanted: impl Fn(&Key<'_>) -> Option<T>,
+    ) -> Result<Option<(Domain, u8, T)>, Sw> {
+        let own = x.domain.clone();
+        if let Some((version, key)) = find(x.cx.memory, own.instance, place, &wanted)? {
+            return Ok(Some((own, version, key)));
+        }
+        let above = self.key_owner(x.cx, &x.domain, &x.card)?;
+        if above.instance == own.instance {
+            return Ok(None);
+        }
+        let found = find(x.cx.memory, above.instance, place, &wanted)?;
+        Ok(found.map(|(version, key)| (above, version, key)))
     }
-    let above = super::initialize_update::key_owner(x.cx, &x.domain, &x.card)?;
-    if above.instance == own.instance {
-        return Ok(None);
-    }
-    let found = find(x.cx.memory, above.instance, place, &wanted)?;
-    Ok(found.map(|(version, key)| (above, version, key)))
 }

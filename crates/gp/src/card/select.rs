@@ -5,7 +5,6 @@ use huiwan_card::{Context, InstanceId, MemoryError, ResponseWriter};
 use huiwan_tlv::Tag;
 
 use super::domain::{Domain, Settings};
-use super::initialize_update::key_owner;
 use super::keys::{self, KeySet};
 use super::manager::CardManager;
 use super::objects;
@@ -39,7 +38,7 @@ impl CardManager<'_> {
         domain: &Domain,
         card: &Card,
     ) -> Result<impl Iterator<Item = Protocol> + use<>, Sw> {
-        let owner = key_owner(cx, domain, card)?;
+        let owner = self.key_owner(cx, domain, card)?;
         let (mut aes, mut des, mut des_first) = (false, false, false);
         let scp02 = owner.scp02(self.profile.scp02);
         if let Some(options) = scp02 {
@@ -56,7 +55,9 @@ impl CardManager<'_> {
         }
         // A domain tells the "i" it was installed with, also while the keys of another serve it.
         let scp03 = self.scp03_of(cx)?;
-        let scp03 = (owner.speaks_scp03() && (aes || !des)).then_some(Scp::Scp03(scp03));
+        // One with keys of SCP11 alone has neither.
+        let symmetric = owner.supplementary.is_none() || owner.default_key_version(card) != 0;
+        let scp03 = (symmetric && owner.speaks_scp03() && (aes || !des)).then_some(Scp::Scp03(scp03));
         let scp02 = scp02.filter(|_| des).map(Scp::Scp02);
         let symmetric = if des_first { [scp02, scp03] } else { [scp03, scp02] };
         let scp11 = self.scp11.map_or(&[][..], |scp11| scp11.profile.told);

@@ -38,6 +38,15 @@ impl CardManager<'_> {
             x.progress.end_personalisation();
             return Err(Sw::WRONG_P1P2);
         };
+        if x.progress.block == 0 && x.progress.pieces == 0 {
+            // Keys of a former sequence that did not end are not completed by this one.
+            let to = InstanceId(x.progress.target);
+            if to.0 == 0 {
+                store_keys::end(x.cx.memory, x.domain.instance)?;
+            } else if is_domain(x, to)? {
+                store_keys::end(x.cx.memory, to)?;
+            }
+        }
         x.progress.at = 0;
         self.sequence(x, command, control)
     }

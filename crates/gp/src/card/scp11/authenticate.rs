@@ -5,7 +5,6 @@ use huiwan_card::{InstanceId, Memory, MemoryError};
 use huiwan_crypto::ec::{Curve, EcPrivate};
 use huiwan_crypto::kdf::Hash;
 
-use super::find_above;
 use crate::card::keys::Key;
 use crate::card::manager::{CardManager, Done, Exchange};
 use crate::card::objects;
@@ -42,7 +41,7 @@ impl CardManager<'_> {
         let variant = variant.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
         let number = |key: &Key<'_>| key.ecc_private().and_then(|(_, d)| EcPrivate::<C>::new(d).ok());
         let (owner, version, own) =
-            find_above(x, (id, version), number)?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
+            self.find_above(x, (id, version), number)?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
         if variant.authenticates_host() {
             if x.session.host_serial().is_none() {
                 return Err(Sw::CONDITIONS_NOT_SATISFIED);

@@ -7,8 +7,9 @@ use huiwan_apdu::{Command, Sw};
 use huiwan_crypto::ec::{Curve, EcPublic};
 use huiwan_crypto::kdf::Hash;
 
-use super::find_above;
+use super::is_authority;
 use crate::card::certificates;
+use crate::card::keys::Key;
 use crate::card::manager::{CardManager, Done, Exchange};
 use crate::life_cycle::CardState;
 use crate::scp11::certificate::{Certificate, Chain};
@@ -49,6 +50,9 @@ impl CardManager<'_> {
         }
         let (version, id) = (command.p1() & !PART, command.p2() & !MORE);
         let id = if id == 0 { KID_AUTHORITY } else { id };
+        if !is_authority(id) {
+            return Err(Sw::REFERENCED_DATA_NOT_FOUND);
+        }
         let under_way = x.session.chain::<C>([id, version]);
         if under_way.is_none() && first {
             x.session.end();
@@ -73,7 +77,7 @@ impl CardManager<'_> {
             let more = command.p2() & MORE != 0;
             let at = match under_way {
                 Some(chain) => chain,
-                None => authority::<C>(x, id, version)?,
+                None => self.authority::<C>(x, id, version)?,
             };
             let (certificate, behind) = Certificate::parse(certificate).ok_or(profile.not_verified)?;
             if !behind.is_empty() {
@@ -105,18 +109,22 @@ impl CardManager<'_> {
     ) -> Result<(), Sw> {
         let profile = self.scp11.ok_or(Sw::INS_NOT_SUPPORTED)?.profile;
         let (owner, version, ()) =
-            find_above(x, (id, version), |_| Some(()))?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
+            self.find_above(x, (id, version), |_| Some(()))?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
         let serial = x.session.host_serial().ok_or(Sw::CONDITIONS_NOT_SATISFIED)?;
         let accepted =
             certificates::accepts(x.cx.memory, owner.instance, [id, version], &serial, x.cx.scratch)?;
         if accepted { Ok(()) } else { Err(profile.not_listed) }
     }
-}
 
-/// The beginning of a chain: the key of an authority.
-fn authority<C: Curve>(x: &mut Exchange<'_, '_, '_, '_, '_>, id: u8, version: u8) -> Result<Chain<C>, Sw> {
-    let point =
-        |key: &crate::card::keys::Key<'_>| key.ecc().and_then(|(_, point)| EcPublic::<C>::new(point).ok());
-    let (_, _, key) = find_above(x, (id, version), point)?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
-    Ok(Chain::new(key))
+    /// The beginning of a chain: the key of an authority.
+    fn authority<C: Curve>(
+        &self,
+        x: &mut Exchange<'_, '_, '_, '_, '_>,
+        id: u8,
+        version: u8,
+    ) -> Result<Chain<C>, Sw> {
+        let point = |key: &Key<'_>| key.ecc().and_then(|(_, point)| EcPublic::<C>::new(point).ok());
+        let (_, _, key) = self.find_above(x, (id, version), point)?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)?;
+        Ok(Chain::new(key))
+    }
 }
