@@ -83,7 +83,7 @@ pub struct CardProfile {
     pub dgi_padding: DgiPadding,
     /// Contactless state of an application whose installation says nothing about it. (from a single source)
     pub contactless: ContactlessState,
-    /// Once the card is SECURED, sessions need at least command MACs. [S: CPS-MC]
+    /// Once the card is SECURED, sessions need at least command MACs, those opened before as well. [S: CPS-MC]
     pub secured_needs_c_mac: bool,
     /// Instances besides the issuer security domain, 1 to 254.
     pub instances: u8,

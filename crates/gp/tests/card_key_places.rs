@@ -165,3 +165,18 @@ fn a_key_set_comes_in_one_sequence() {
         assert_eq!(KeyType::Aes.byte(), listed[6]);
     });
 }
+
+/// What one command says of a key it says once: the second value would come back when the first one goes.
+#[test]
+fn a_list_comes_once_in_a_command() {
+    with_scp11(DEFAULT, new_memory(&Factory::TEST), |card| {
+        let mut session = open(card, 0x30, &test_keys(), Level::CMac);
+        for command in provisioning() {
+            assert_eq!(sw(card, &mut session, &command), 0x9000);
+        }
+        let store = |data: &str| apdu([0x80, 0xE2, 0x90, 0], &hex(data));
+        let twice = "A604830211037003930101A604830211037003930102";
+        assert_eq!(sw(card, &mut session, &store(twice)), 0x6A80);
+        assert_eq!(sw(card, &mut session, &store("A604830211037003930101A604830215037003930102")), 0x9000);
+    });
+}

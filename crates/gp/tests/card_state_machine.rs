@@ -489,3 +489,21 @@ fn r_mac_over_an_error() {
         assert_eq!(rest[..8], alg3(&key, &first, &[&message], Padding::Method2));
     });
 }
+
+/// A session without command MACs that was opened before the card was SECURED does nothing behind it: whoever is between card and host
+/// could. Reading needs no session.
+#[test]
+fn a_session_without_macs_ends_with_the_personalisation_of_the_card() {
+    both(|card, protocol| {
+        let mut session = protocol.open(card, 0x80, Level::Authenticated);
+        for state in [0x07, 0x0F] {
+            assert_eq!(run(card, &mut session, &apdu([0x80, 0xF0, 0x80, state], &[])).1, 0x9000);
+        }
+        for command in [GET_STATUS, "80E290000342010700", "80F0807F00"] {
+            assert_eq!(run(card, &mut session, &hex(command)).1, 0x6982, "{command}");
+        }
+        assert_eq!(run(card, &mut session, &hex(GET_DATA)).1, 0x9000);
+        let mut session = protocol.open(card, 0x80, Level::CMac);
+        assert_eq!(run(card, &mut session, &hex(GET_STATUS)).1, 0x9000);
+    });
+}

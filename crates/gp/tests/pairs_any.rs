@@ -34,7 +34,8 @@ proptest! {
 
 #[test]
 fn seeds() {
-    let bodies: [(&str, fn(&[u8])); 3] =
+    type Body = fn(&[u8]);
+    let bodies: [(&str, Body); 3] =
         [("scp02_pair", pairs::scp02), ("scp03_pair", pairs::scp03), ("scp11_pair", pairs::scp11)];
     for (target, body) in bodies {
         let folder = format!("{}/../../fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));

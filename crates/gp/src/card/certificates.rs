@@ -24,6 +24,8 @@ const INLINE_MAX: usize = 234;
 /// Bytes of a piece, and how many of them one value has at most.
 const PIECE: usize = 224;
 const PIECES_MAX: usize = 16;
+/// Values of one command at most.
+const SAID_MAX: usize = 16;
 /// Bytes of the identifier of an authority at most.
 const AUTHORITY_MAX: usize = 32;
 /// Kind of authority: of hosts or of cards.
@@ -169,6 +171,8 @@ pub(super) struct Store {
     max: usize,
     heads: Numbers,
     pieces: Numbers,
+    /// What the command has said so far: nothing of it twice.
+    said: heapless::Vec<(u8, Key), SAID_MAX>,
 }
 
 impl Store {
@@ -188,7 +192,7 @@ impl Store {
             heads.take(n);
             at = object;
         }
-        Ok(Self { domain, max, heads, pieces })
+        Ok(Self { domain, max, heads, pieces, said: heapless::Vec::new() })
     }
 
     /// Adds a value to a batch, in place of the one that was there; none: it goes.
@@ -202,6 +206,10 @@ impl Store {
         if value.len() > self.max {
             return Err(Sw::NOT_ENOUGH_MEMORY);
         }
+        if self.said.contains(&(kind as u8, key)) {
+            return Err(Sw::WRONG_DATA);
+        }
+        self.said.push((kind as u8, key)).map_err(|_| Sw::NOT_ENOUGH_MEMORY)?;
         let domain = self.domain;
         let old = head(memory, domain, kind, key)?;
         if let Some(old) = &old {

@@ -23,12 +23,17 @@ impl CardManager<'_> {
             x.session.end();
             return Err(sw);
         }
-        let in_field = matches!(x.card.state, CardState::Secured | CardState::CardLocked);
-        if self.profile.secured_needs_c_mac && in_field && !x.session.level().is_some_and(Level::c_mac) {
+        if self.lacks_c_mac(x) {
             x.session.end();
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
         // The answer to EXTERNAL AUTHENTICATE itself is plain, whatever the level. [AmdD 6.2.5]
         Ok(Done::Opened)
+    }
+
+    /// Whether the session has no command MACs on a card that demands them: one that was opened before the card was SECURED, too.
+    pub(super) fn lacks_c_mac(&self, x: &Exchange<'_, '_, '_, '_, '_>) -> bool {
+        let in_field = matches!(x.card.state, CardState::Secured | CardState::CardLocked);
+        self.profile.secured_needs_c_mac && in_field && !x.session.level().is_some_and(Level::c_mac)
     }
 }

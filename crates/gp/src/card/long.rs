@@ -35,7 +35,7 @@ impl CardManager<'_> {
             x.progress.end_personalisation();
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
-        if !x.session.is_open() {
+        if !x.session.is_open() || self.lacks_c_mac(x) {
             return Err(Sw::SECURITY_STATUS);
         }
         self.store_data(x, &plain)

@@ -212,7 +212,7 @@ impl CardManager<'_> {
         if x.card.state == CardState::Terminated || (x.card.state == CardState::CardLocked && !when_locked) {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
-        if !x.session.is_open() {
+        if !x.session.is_open() || self.lacks_c_mac(x) {
             return Err(Sw::SECURITY_STATUS);
         }
         let chainable = matches!(plain.ins(), install::INS | put_key::INS | delete::INS);

@@ -20,7 +20,9 @@ impl CardManager<'_> {
         plain: &Command<'_>,
     ) -> Result<Done, Sw> {
         // A host that is nobody (SCP11b) talks to the application, which is told so; personalising takes somebody.
-        if !x.session.is_open() && (is_store_data(plain) || !x.session.is_protecting()) {
+        let somebody = x.session.is_open() && !self.lacks_c_mac(x);
+        let nobody = x.session.is_protecting() && !x.session.is_open();
+        if !somebody && (is_store_data(plain) || !nobody) {
             return Err(Sw::SECURITY_STATUS);
         }
         if !is_store_data(plain) {
