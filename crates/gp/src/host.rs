@@ -14,6 +14,7 @@ pub mod crs;
 mod delete;
 mod extradite;
 pub mod fault;
+mod hidden;
 mod install;
 mod inventory;
 pub mod key_store;

@@ -6,6 +6,7 @@ use super::content::{Change, Changing, Link, TokenField};
 use super::fault::{Fault, FaultKind, Stage};
 use super::manager::{Event, Todo, Turn, command};
 use crate::delete::{INS, RELATED, Target};
+use crate::put_key::KID_DEK;
 
 pub(super) fn turn(
     target: &Target<'_>,
@@ -16,7 +17,13 @@ pub(super) fn turn(
 ) -> Turn {
     match (target, event) {
         (Target::Content(aid), event) => content(aid, 0, changing, event, link, out),
-        (Target::Key { .. }, Event::Begin) => {
+        (Target::Key { id, version }, Event::Begin) => {
+            if let Some(in_use) = link.channel.map(|channel| channel.key_version)
+                && version.is_none_or(|version| version == in_use)
+                && id.is_none_or(|id| id <= KID_DEK)
+            {
+                return Err(Fault { stage: Stage::Delete, kind: FaultKind::KeysInUse(in_use) });
+            }
             command([link.cla, INS, 0, 0], |out| Some(target.write(out).ok()?.len()), out, Stage::Delete)
         }
         (Target::Key { .. }, Event::Response(response))

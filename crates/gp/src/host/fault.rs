@@ -117,6 +117,12 @@ pub enum FaultKind {
     VersionTaken(u8),
     /// New keys are wanted on a card whose channels have no handshake.
     NotProvable,
+    /// The card opened the channel with keys of this version, not of the one asked for.
+    OtherVersion(u8),
+    /// These keys were to be deleted, but it is their version that the channel stands on.
+    KeysInUse(u8),
+    /// A grouping of keys or of a PIN would go in the clear: it is not to be encrypted, and the channel does not encrypt commands either.
+    SecretInClear,
     /// There is something of this AID already.
     AidTaken(Aid),
     /// The load file imports a package the card does not have, or not in this version.
@@ -174,6 +180,11 @@ impl fmt::Display for Fault {
             FaultKind::WithoutMac => f.write_str("channel has no command macs"),
             FaultKind::CheckValues => f.write_str("card reports other key check values"),
             FaultKind::NotProvable => f.write_str("card cannot show that new keys work"),
+            FaultKind::OtherVersion(version) => {
+                write!(f, "card opened with key version {version:02X} instead")
+            }
+            FaultKind::KeysInUse(version) => write!(f, "key version {version:02X} is the channel's own"),
+            FaultKind::SecretInClear => f.write_str("secret would go in the clear"),
             FaultKind::VersionTaken(version) => write!(f, "key version {version:02X} is there already"),
             FaultKind::AidTaken(aid) => write!(f, "{aid} is on the card already"),
             FaultKind::ImportMissing { aid, major, minor } => {
@@ -268,6 +279,19 @@ impl Fault {
             FaultKind::NotProvable => advice(
                 "its secure channel has no handshake, and the card itself chooses the key set",
                 "nothing was changed; change keys by hand, with a second card of the kind at hand to try it on",
+            ),
+            FaultKind::OtherVersion(_) => advice(
+                "the card does not look at the version it is asked for",
+                "old keys and new ones are both there, and the old ones still work; do not remove them before the new ones have been \
+                 proved",
+            ),
+            FaultKind::KeysInUse(_) => advice(
+                "without them, and without others that are known to work, nobody can manage the card any more",
+                "nothing was sent; open a channel with the keys that are to stay, and delete the others then",
+            ),
+            FaultKind::SecretInClear => advice(
+                "the grouping was made by hand: the identifiers of keys and PINs are encrypted by themselves",
+                "nothing was sent; have the grouping encrypted, or open a channel with command encryption",
             ),
             FaultKind::VersionTaken(_) => advice(
                 "an earlier change of keys got further than its journal says",

@@ -17,6 +17,7 @@
 
 use core::fmt;
 
+use super::hidden::{Hidden, HiddenData};
 use super::secure_channel::{ExternalAuthenticate, SessionError};
 use crate::diversification::Scheme;
 use crate::put_key::KeyType;
@@ -74,8 +75,8 @@ pub struct SessionId(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyHandle(pub u32);
 
-/// The answer to a [`KeyRequest`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The answer to a [`KeyRequest`]. Of its bytes it prints the number only: those of an opened response may be secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyAnswer<'a> {
     /// The card is authentic; the session is ready for use once the card accepted this EXTERNAL AUTHENTICATE.
@@ -98,6 +99,24 @@ pub enum KeyAnswer<'a> {
     Bytes(&'a [u8]),
     /// No.
     Refused(KeyError),
+}
+
+impl fmt::Debug for KeyAnswer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Opened { session, external_authenticate } => {
+                let mut shown = f.debug_struct("Opened");
+                let command = HiddenData(external_authenticate.as_bytes());
+                shown.field("session", session).field("external_authenticate", &command).finish()
+            }
+            Self::Ready(session) => f.debug_tuple("Ready").field(session).finish(),
+            Self::Agreeing { session, data } => {
+                f.debug_struct("Agreeing").field("session", session).field("data", &Hidden(data)).finish()
+            }
+            Self::Bytes(bytes) => f.debug_tuple("Bytes").field(&Hidden(bytes)).finish(),
+            Self::Refused(error) => f.debug_tuple("Refused").field(error).finish(),
+        }
+    }
 }
 
 /// Why a key store refuses.

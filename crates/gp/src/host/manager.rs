@@ -78,7 +78,7 @@ pub enum Job<'j> {
     PutKeys(PutKeys),
     /// Change a life cycle state.
     SetStatus(Transition),
-    /// Delete an application or a key set. What is not there counts as deleted.
+    /// Delete an application or a key set. What is not there counts as deleted; the keys the channel stands on are not.
     Delete(Target<'j>),
     /// Delete something with everything that depends on it.
     DeleteRelated(Removal<'j>),
@@ -271,10 +271,7 @@ impl<'j> Manager<'j> {
                 self.task = Task::new(job);
                 Ok(self.go_on(Event::Begin, out))
             }
-            (Phase::Idle, Input::CardLost) => {
-                self.channel = None;
-                Err(Misuse::UnexpectedInput)
-            }
+            (Phase::Idle, Input::CardLost) if self.channel.is_none() => Err(Misuse::UnexpectedInput),
             (_, Input::CardLost) => Ok(self.end_channel(FaultKind::CardLost)),
             (Phase::Ending(outcome), Input::Key(_)) => Ok(self.done(outcome)),
             (Phase::Wrapping, Input::Key(KeyAnswer::Bytes(command))) => match copy(command, out) {
@@ -282,16 +279,23 @@ impl<'j> Manager<'j> {
                     self.phase = Phase::Sent { protected: true };
                     Ok(Step::Send(sent))
                 }
-                None => Ok(self.fault(FaultKind::Key(KeyError::Full))),
+                None => Ok(self.end_channel(FaultKind::Key(KeyError::Full))),
             },
-            (Phase::Wrapping, Input::Key(KeyAnswer::Refused(error))) => Ok(self.fault(FaultKind::Key(error))),
+            // With these the session is as it was. With others nobody knows whether it has moved on.
+            (
+                Phase::Wrapping,
+                Input::Key(KeyAnswer::Refused(error @ (KeyError::TooLong | KeyError::Full))),
+            ) => Ok(self.fault(FaultKind::Key(error))),
+            (Phase::Wrapping, Input::Key(KeyAnswer::Refused(error))) => {
+                Ok(self.end_channel(FaultKind::Key(error)))
+            }
             (Phase::Sent { protected: true }, Input::Response(response)) => {
                 match (self.channel, copy(response, out)) {
                     (Some(channel), Some(response)) => {
                         self.phase = Phase::Unwrapping;
                         Ok(Step::Key(KeyRequest::Unwrap { session: channel.session, response }))
                     }
-                    _ => Ok(self.fault(FaultKind::Malformed("response"))),
+                    _ => Ok(self.end_channel(FaultKind::Malformed("response"))),
                 }
             }
             (Phase::Sent { protected: false }, Input::Response(response))

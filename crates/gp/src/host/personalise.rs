@@ -7,19 +7,22 @@
 //! A sequence that stopped is begun again from its first grouping: cards take block numbers from 00 only, and what was stored before is
 //! stored again as it was.
 
+use core::fmt;
+
 use huiwan_apdu::Aid;
 use huiwan_crypto::padding;
 use huiwan_tlv::At;
 use huiwan_tlv::dgi::{Dgi, DgiError, Dgis, encoded_len};
 
 use super::fault::{Fault, FaultKind, Stage};
+use super::hidden::Hidden;
 use super::key_store::KeyAnswer;
 use super::manager::{Channel, Event, Todo, Turn, command, expect_ok, too_long};
 use crate::install::{self, FOR_PERSONALIZATION, Fields};
 use crate::store_data::{BLOCKS_MAX, Control, DgiPadding, Encryption, INS, Structure, is_secret};
 
-/// One data grouping of a script.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One data grouping of a script. Its value is not printed: it may be secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Grouping<'j> {
     /// Identifier.
     pub id: u16,
@@ -27,6 +30,15 @@ pub struct Grouping<'j> {
     pub value: &'j [u8],
     /// Encrypt it under the card's data encryption key.
     pub encrypt: bool,
+}
+
+impl fmt::Debug for Grouping<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, value, encrypt } = self;
+        let mut shown = f.debug_struct("Grouping");
+        let shown = shown.field("id", &format_args!("{id:04X}")).field("value", &Hidden(value));
+        shown.field("encrypt", encrypt).finish()
+    }
 }
 
 impl<'j> From<Dgi<'j>> for Grouping<'j> {
@@ -104,7 +116,7 @@ pub struct Personalise<'j> {
     pub script: &'j [Grouping<'j>],
     /// How this card wants them.
     pub coding: Coding,
-    /// Allows a channel without command MACs (level 00).
+    /// Allows a channel without command MACs (level 00), and secret groupings in the clear.
     pub without_mac: Option<SecurePremises>,
 }
 
@@ -184,6 +196,15 @@ impl Personalise<'_> {
         place
     }
 
+    /// The first grouping that everybody on the way could read but should not: neither it nor the channel is encrypted.
+    fn in_the_clear(&self, channel: Option<&Channel>) -> Option<(usize, u16)> {
+        if self.without_mac.is_some() || channel.is_some_and(|channel| channel.level.c_enc()) {
+            return None;
+        }
+        let mut groupings = self.script.iter().map(|grouping| (grouping.id, grouping.encrypt)).enumerate();
+        groupings.find_map(|(index, (id, encrypt))| (is_secret(id) && !encrypt).then_some((index, id)))
+    }
+
     /// Whether the block numbers are enough.
     fn fits(&self, limits: Limits) -> bool {
         let mut place = Place { index: 0, offset: 0 };
@@ -250,6 +271,10 @@ impl Storing {
                     if let Some(kind) = kind {
                         return Err(Fault { stage, kind });
                     }
+                }
+                if let Some((index, id)) = request.in_the_clear(channel) {
+                    let stage = Stage::StoreData { index, id };
+                    return Err(Fault { stage, kind: FaultKind::SecretInClear });
                 }
                 if !request.fits(limits) {
                     return Err(too_long(stage));

@@ -15,6 +15,7 @@ use crate::delete::{self, Target};
 use crate::key_information::{self, TAG_E0_KEY_INFORMATION};
 use crate::put_key::{INS, KID_ENC, KeyData, SEVERAL};
 use crate::scp03::Octets;
+use crate::secure_channel::Scp;
 
 /// A change of keys.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +75,9 @@ impl Rotating {
         match (&mut self.state, event) {
             (State::Start, Event::Begin) => {
                 let open = channel.as_ref().ok_or(fault(FaultKind::NoChannel))?;
+                if matches!(open.protocol, Scp::Scp02(options) if !options.explicit()) {
+                    return Err(Fault { stage: Stage::PutKey, kind: FaultKind::NotProvable });
+                }
                 self.old = open.key_version;
                 self.state = State::Inventory;
                 get_data_command(TAG_E0_KEY_INFORMATION, cla, out)
@@ -87,7 +91,11 @@ impl Rotating {
                 Ok(Todo::Export { key: request.key, version: request.version })
             }
             (State::Exporting, Event::Key(KeyAnswer::Bytes(block))) => {
-                self.state = State::Putting { expected: expected(block).ok_or(too_long(stage))? };
+                let expected = expected(block).ok_or(too_long(stage))?;
+                if expected.first() != Some(&request.version) {
+                    return Err(fault(FaultKind::Malformed("key store answer")));
+                }
+                self.state = State::Putting { expected };
                 let data = |out: &mut [u8]| {
                     out.get_mut(..block.len())?.copy_from_slice(block);
                     Some(block.len())
@@ -118,6 +126,10 @@ impl Rotating {
                 turn
             }
             (State::Proving(opening), event) => match opening.turn(event, channel, cla, out)? {
+                Todo::Done if channel.is_some_and(|open| open.key_version != request.version) => {
+                    let proved = channel.map_or(0, |open| open.key_version);
+                    Err(fault(FaultKind::OtherVersion(proved)))
+                }
                 Todo::Done if request.remove_old => {
                     self.state = State::SecondInventory;
                     get_data_command(TAG_E0_KEY_INFORMATION, cla, out)

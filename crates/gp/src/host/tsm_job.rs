@@ -7,7 +7,7 @@
 //!
 //! | goal | how the card shows it | what is done |
 //! |---|---|---|
-//! | [`Goal::Keys`] | key information (E0) | add, authenticate, then delete the old set |
+//! | [`Goal::Keys`] | key information (E0) | add, authenticate, then delete the old set; never before the new one has opened a channel |
 //! | [`Goal::Loaded`] | registry: load file, its version | LOAD from block 00: a card discards what was torn |
 //! | [`Goal::Issued`] | registry: absent, INSTALLED, SELECTABLE | install but not selectable; personalise from the first grouping; make selectable |
 //! | [`Goal::Locked`], [`Goal::Unlocked`] | registry: locked bit | SET STATUS |
@@ -350,6 +350,10 @@ impl<'j> Worker<'j> {
         }
     }
 
+    fn channel_version(&self) -> Option<u8> {
+        self.manager.channel().map(|channel| channel.key_version)
+    }
+
     fn is_implicit(&self) -> bool {
         let protocol = self.manager.channel().map(|channel| channel.protocol);
         matches!(protocol, Some(Scp::Scp02(options)) if !options.explicit())
@@ -409,6 +413,18 @@ impl<'j> Worker<'j> {
                 remove_old: false,
                 host_challenge: host_challenge.into(),
             })),
+            // Nothing has shown that the new ones are those of the key store.
+            (Goal::Keys { key, version, .. }, _)
+                if seen.old_keys && self.channel_version() != Some(*version) =>
+            {
+                Some(Job::Open(OpenChannel {
+                    aid: self.plan.aid,
+                    key_version: *version,
+                    key: *key,
+                    level: self.plan.level,
+                    host_challenge: host_challenge.into(),
+                }))
+            }
             (Goal::Keys { retire, .. }, _) if seen.old_keys => {
                 Some(Job::Delete(Target::Key { id: None, version: *retire }))
             }
@@ -418,7 +434,10 @@ impl<'j> Worker<'j> {
             (Goal::Issued { install, .. }, None) => {
                 Some(Job::Install(Install { make_selectable: false, ..*install }))
             }
-            (Goal::Issued { install, personalise }, Some(ApplicationState::INSTALLED)) => {
+            // A locked one too, which the card refuses to personalise: whoever locked it has to say what is to become of it.
+            (Goal::Issued { install, personalise }, Some(state))
+                if state.unlocked() == ApplicationState::INSTALLED =>
+            {
                 // Nothing on the card tells whether it is personalised before it is selectable: only this visit knows.
                 Some(if self.personalised {
                     Job::MakeSelectable(install.instance)

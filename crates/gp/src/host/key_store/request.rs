@@ -1,10 +1,13 @@
 //! What a key store is asked.
 
+use core::fmt;
+
 use huiwan_apdu::Aid;
 
 #[cfg(doc)]
 use super::{KeyAnswer, KeyError};
 use super::{KeyHandle, KeyRef, PinFormat, SessionId};
+use crate::host::hidden::{Hidden, HiddenData};
 use crate::host::secure_channel::AwaitCard;
 use crate::initialize_update::Answer;
 use crate::put_key::KeyType;
@@ -84,7 +87,7 @@ pub enum Chaining {
 }
 
 /// A value as it comes from a zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ZoneValue<'a> {
     /// How it is encrypted under the zone's key.
     pub chaining: Chaining,
@@ -94,8 +97,16 @@ pub struct ZoneValue<'a> {
     pub pad: bool,
 }
 
+impl fmt::Debug for ZoneValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { chaining, data, pad } = self;
+        let mut shown = f.debug_struct("ZoneValue");
+        shown.field("chaining", chaining).field("data", &Hidden(data)).field("pad", pad).finish()
+    }
+}
+
 /// A PIN as it comes from a zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PinBlock<'a> {
     /// How the block was made.
     pub format: PinFormat,
@@ -107,8 +118,15 @@ pub struct PinBlock<'a> {
     pub pad: bool,
 }
 
-/// One secret operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl fmt::Debug for PinBlock<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("PinBlock");
+        shown.field("format", &self.format).field("pad", &self.pad).finish_non_exhaustive()
+    }
+}
+
+/// One secret operation. What it prints of itself holds no secret: of bytes, their number; of a command, the header.
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyRequest<'a> {
     /// Verify the card cryptogram and prepare EXTERNAL AUTHENTICATE. Answer: [`KeyAnswer::Opened`].
@@ -222,4 +240,70 @@ pub enum KeyRequest<'a> {
     },
     /// Forget a session. Answer: [`KeyAnswer::Bytes`], empty.
     Close(SessionId),
+}
+
+impl fmt::Debug for KeyRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct(self.name());
+        match self {
+            Self::Open(request) | Self::OpenAhead(request) => shown.field("request", request),
+            Self::OpenImplicit(request) => shown.field("request", request),
+            Self::BeginScp11 { request, certificates } | Self::Scp11Ahead { request, certificates, .. } => {
+                shown.field("request", request).field("certificates", &Hidden(certificates))
+            }
+            Self::FinishScp11 { session, answer } => {
+                shown.field("session", session).field("answer", &Hidden(answer))
+            }
+            Self::Wrap { session, command } => {
+                shown.field("session", session).field("command", &HiddenData(command))
+            }
+            Self::Unwrap { session, response } => {
+                shown.field("session", session).field("response", &Hidden(response))
+            }
+            Self::Encrypt { session, data } => shown.field("session", session).field("data", &Hidden(data)),
+            Self::ExportKeys { session, key, version, key_diversification } => shown
+                .field("session", session)
+                .field("key", key)
+                .field("version", version)
+                .field("key_diversification", key_diversification),
+            Self::WrapKey { session, key, key_type } => {
+                shown.field("session", session).field("key", key).field("key_type", key_type)
+            }
+            Self::Reencrypt { session, zone, value } => {
+                shown.field("session", session).field("zone", zone).field("value", value)
+            }
+            Self::TranslatePinBlock { session, zone, pin } => {
+                shown.field("session", session).field("zone", zone).field("pin", pin)
+            }
+            Self::SignToken { key, message } => shown.field("key", key).field("message", &Hidden(message)),
+            Self::VerifyReceipt { key, message, receipt } => {
+                shown.field("key", key).field("message", &Hidden(message)).field("receipt", &Hidden(receipt))
+            }
+            Self::Close(session) => shown.field("session", session),
+        };
+        shown.finish()
+    }
+}
+
+impl KeyRequest<'_> {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Open(_) => "Open",
+            Self::OpenAhead(_) => "OpenAhead",
+            Self::OpenImplicit(_) => "OpenImplicit",
+            Self::BeginScp11 { .. } => "BeginScp11",
+            Self::FinishScp11 { .. } => "FinishScp11",
+            Self::Scp11Ahead { .. } => "Scp11Ahead",
+            Self::Wrap { .. } => "Wrap",
+            Self::Unwrap { .. } => "Unwrap",
+            Self::Encrypt { .. } => "Encrypt",
+            Self::ExportKeys { .. } => "ExportKeys",
+            Self::WrapKey { .. } => "WrapKey",
+            Self::Reencrypt { .. } => "Reencrypt",
+            Self::TranslatePinBlock { .. } => "TranslatePinBlock",
+            Self::SignToken { .. } => "SignToken",
+            Self::VerifyReceipt { .. } => "VerifyReceipt",
+            Self::Close(_) => "Close",
+        }
+    }
 }

@@ -20,7 +20,8 @@ pub enum Input<'a, 'j> {
     Key(KeyAnswer<'a>),
     /// Go on after [`Step::Answer`] or [`Step::Stored`].
     Continue,
-    /// The card is gone.
+    /// The card is gone, during a task or between two: its session is given back to the key store. If the store was being asked to open
+    /// one, whoever asks it closes what it still opens.
     CardLost,
 }
 
