@@ -40,7 +40,7 @@ pub use key_store::{KeyAnswer, KeyError, KeyHandle, KeyRef, KeyRequest, KeyStore
 pub use load::Load;
 pub use manager::{Input, Job, Manager, Misuse, OpenChannel, Outcome, Step};
 pub use open::{HostIdentity, OpenImplicit, OpenScp11};
-pub use personalise::{Coding, Grouping, Packing, Personalise, SecurePremises, groupings};
+pub use personalise::{Coding, Grouping, Packing, Personalise, SecurePremises, Zone, ZonePin, groupings};
 pub use player::Player;
 pub use put_keys::PutKeys;
 pub use set_status::{Irrevocable, Transition};

@@ -152,6 +152,26 @@ fn scp11_in_every_variant() {
 }
 
 #[test]
+fn scp11_certificates_have_their_time() {
+    let chain = host_chain();
+    let certificates = [&chain[0][..], &chain[1][..]];
+    // The last day is 2035-01-01.
+    for (year, month, day, valid) in [(2034, 12, 31, true), (2035, 1, 1, true), (2035, 1, 2, false)] {
+        let (store, manager) = (&mut store(), &mut Manager::new());
+        store.set_time(huiwan_card::DateTime { year, month, day, hour: 12, minute: 0, second: 0 });
+        let mut card = Scp11Card::new(Variant::A, Mode::S8);
+        let job = Job::OpenScp11(open_scp11(Variant::A, Mode::S8, &certificates));
+        let (outcome, _) = run(|c| card.send(c), store, manager, job);
+        if valid {
+            assert_eq!(outcome, Outcome::Complete, "{year}-{month}-{day}");
+        } else {
+            let refused = (Stage::CardCertificates, FaultKind::Key(KeyError::Certificate));
+            assert_eq!(fault(outcome), refused);
+        }
+    }
+}
+
+#[test]
 fn scp11_refused_or_false() {
     let chain = host_chain();
     let certificates = [&chain[0][..], &chain[1][..]];

@@ -219,7 +219,7 @@ fn the_keys_of_the_channel_are_not_deleted() {
 }
 
 #[test]
-fn without_a_handshake_no_new_keys_are_put() {
+fn without_a_handshake_old_keys_stay() {
     let profile = PROFILE.with_scp02(scp02::Options::I1A);
     with_card(&profile, new_memory(&Factory::TEST.with_scp02_test_keys()), |card| {
         let (store, manager) = (&mut store(), &mut Manager::new());
@@ -233,8 +233,26 @@ fn without_a_handshake_no_new_keys_are_put() {
         };
         assert_eq!(run_on(card, store, manager, Job::OpenImplicit(open)).0, Outcome::Complete);
         let put = PutKeys { key: DES, version: 0x21, remove_old: true, host_challenge: [8; 16].into() };
-        let ended = fault(run_on(card, store, manager, Job::PutKeys(put)));
-        assert_eq!(ended, (Stage::PutKey, FaultKind::NotProvable, 0));
+        // The new ones cannot open a channel: nothing proves them.
+        let (outcome, sent) = run_on(card, store, manager, Job::PutKeys(put));
+        assert!(sent.iter().all(|command| command[1] != 0xE4));
+        assert_eq!(fault((outcome, sent)).0, Stage::InitializeUpdate);
+        assert_eq!((manager.channel(), sessions(store)), (None, 0));
+        assert_eq!(
+            run_on(
+                card,
+                store,
+                manager,
+                Job::OpenImplicit(OpenImplicit {
+                    sequence: Some(scp02::Sequence::from_bytes([0, 1])),
+                    ..open
+                })
+            )
+            .0,
+            Outcome::Complete
+        );
+        let (outcome, _) = run_on(card, store, manager, Job::GetData(huiwan_tlv::Tag::new(0xE0)));
+        assert_eq!(outcome, Outcome::Complete);
     });
 }
 

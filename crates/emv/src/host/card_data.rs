@@ -71,7 +71,6 @@ impl From<Full> for CardDataError {
 }
 
 /// Groupings, one after the other.
-#[derive(Debug)]
 pub(super) struct Script<'o> {
     out: &'o mut [u8],
     len: usize,
@@ -210,13 +209,19 @@ pub struct Record<'a> {
     pub body: &'a [u8],
 }
 
-/// The PIN a card is issued with.
-#[derive(Debug, Clone, Copy)]
+/// The PIN a card is issued with. Its digits are not printed.
+#[derive(Clone, Copy)]
 pub struct Pin<'a> {
     /// 4 to 12 digits in BCD, F behind an odd last digit.
     pub digits: &'a [u8],
     /// Wrong PINs in a row that block it.
     pub limit: u8,
+}
+
+impl fmt::Debug for Pin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pin").field("limit", &self.limit).finish_non_exhaustive()
+    }
 }
 
 /// An SM2 key pair.

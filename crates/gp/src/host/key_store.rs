@@ -14,6 +14,49 @@
 //! | the same with what comes encrypted from the issuer | [`KeyRequest::Reencrypt`], [`KeyRequest::TranslatePinBlock`] |
 //! | wrap keys for PUT KEY | [`KeyRequest::ExportKeys`], [`KeyRequest::WrapKey`] |
 //! | sign tokens, check receipts | [`KeyRequest::SignToken`], [`KeyRequest::VerifyReceipt`] |
+//!
+//! A store of one's own implements what it can do; what it leaves out is [`KeyError::Unavailable`]. Those below every channel needs.
+//!
+//! ```
+//! use huiwan_gp::host::key_store::OpenRequest;
+//! use huiwan_gp::host::secure_channel::ExternalAuthenticate;
+//! use huiwan_gp::host::{KeyAnswer, KeyError, KeyRef, KeyRequest, KeyStore, SessionId, SoftKeyStore};
+//!
+//! /// Asks an HSM; here one in memory.
+//! struct Hsm(SoftKeyStore<2, 8>);
+//!
+//! impl KeyStore for Hsm {
+//!     fn open(&mut self, request: &OpenRequest) -> Result<(SessionId, ExternalAuthenticate), KeyError> {
+//!         self.0.open(request) // compares the card cryptogram inside, and answers the host's
+//!     }
+//!     fn wrap<'o>(&mut self, id: SessionId, command: &[u8], out: &'o mut [u8]) -> Result<&'o [u8], KeyError> {
+//!         self.0.wrap(id, command, out)
+//!     }
+//!     fn unwrap<'o>(&mut self, id: SessionId, response: &[u8], out: &'o mut [u8]) -> Result<&'o [u8], KeyError> {
+//!         self.0.unwrap(id, response, out)
+//!     }
+//!     fn encrypt<'o>(&mut self, id: SessionId, data: &[u8], out: &'o mut [u8]) -> Result<&'o [u8], KeyError> {
+//!         self.0.encrypt(id, data, out)
+//!     }
+//!     fn export_keys<'o>(
+//!         &mut self,
+//!         id: SessionId,
+//!         key: KeyRef,
+//!         version: u8,
+//!         key_diversification: &[u8; 10],
+//!         out: &'o mut [u8],
+//!     ) -> Result<&'o [u8], KeyError> {
+//!         self.0.export_keys(id, key, version, key_diversification, out)
+//!     }
+//!     fn close(&mut self, id: SessionId) {
+//!         self.0.close(id);
+//!     }
+//! }
+//!
+//! let mut hsm = Hsm(SoftKeyStore::new());
+//! let request = KeyRequest::Wrap { session: SessionId(1), command: &[0x80, 0xCA, 0x00, 0xE0, 0x00] };
+//! assert_eq!(hsm.answer(&request, &mut [0; 64]), KeyAnswer::Refused(KeyError::UnknownSession));
+//! ```
 
 use core::fmt;
 

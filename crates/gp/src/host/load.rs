@@ -11,6 +11,38 @@
 //! What a card does not tell is not held against it. A load that breaks off leaves nothing: the card discards what has come, and the
 //! task starts again with block 00. One whose last answer was lost may have ended well, which the next attempt finds as
 //! [`FaultKind::AidTaken`].
+//!
+//! ```
+//! use huiwan_gp::cap::{CapFile, LoadFile};
+//! use huiwan_gp::host::{Job, KeyRef, KeyStore, Load, Manager, OpenChannel, Outcome, SoftKeyStore};
+//! use huiwan_gp::secure_channel::Level;
+//! # mod card { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/example_card/mod.rs")); }
+//! # mod driver { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/example_card/run.rs")); }
+//! # use {card::with_card, driver::run};
+//! # with_card(|card| {
+//! # let mut store = SoftKeyStore::<1, 1>::new();
+//! # let key = huiwan_gp::card::TEST_KEY;
+//! # store.insert(1, &key, &key, &key).unwrap();
+//! # let mut manager = Manager::new();
+//! # let open = OpenChannel {
+//! #     aid: None,
+//! #     key_version: 0x30,
+//! #     key: KeyRef::direct(1),
+//! #     level: Level::CMac,
+//! #     host_challenge: [7; 8].into(),
+//! # };
+//! # assert_eq!(run(card, &mut store, &mut manager, Job::Open(open)), Outcome::Complete);
+//! // `manager` has a channel on the domain that is to own the file, and `run` carries its steps out. The components come out of the CAP
+//! // file's archive, in any order: here Header.cap alone, a package without code.
+//! let header = [1, 0, 15, 0xDE, 0xCA, 0xFF, 0xED, 1, 2, 0, 0, 1, 5, 0xD0, 0xD1, 0xD2, 0xD3, 0xD4];
+//! let cap = CapFile::new(&[&header]).unwrap();
+//! let load = Load::new(LoadFile::new(&cap));
+//! assert_eq!(run(card, &mut store, &mut manager, Job::Load(load)), Outcome::Complete);
+//! // A second time there is something of this AID, which is found before anything is sent that changes the card.
+//! let Outcome::Fault(fault) = run(card, &mut store, &mut manager, Job::Load(load)) else { panic!() };
+//! assert!(fault.to_string().contains("nothing was changed"));
+//! # });
+//! ```
 
 use huiwan_apdu::{Aid, Response, Sw};
 

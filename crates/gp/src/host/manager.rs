@@ -6,6 +6,62 @@
 //! The caller carries [`Step::Send`] to the card (hiding 61xx and 6Cxx, as `huiwan_apdu::exchange` does) and gives its answer back as
 //! [`Input::Response`]; takes [`Step::Key`] to a [`KeyStore`](super::KeyStore) and gives its answer back as [`Input::Key`]; and goes on
 //! after [`Step::Answer`] and [`Step::Stored`] with [`Input::Continue`]. Nothing here waits, so one thread can manage many cards.
+//!
+//! A [`Fault`] says in words what happened, what it likely means and what is safe to try. After one the channel stays open if it still
+//! can be used; [`Manager::channel`] tells.
+//!
+//! ```
+//! use huiwan_gp::host::manager::OUT_LEN;
+//! use huiwan_gp::host::{Input, Job, KeyRef, KeyStore, Manager, OpenChannel, Outcome, SoftKeyStore, Step};
+//! use huiwan_gp::secure_channel::Level;
+//!
+//! /// One task, with a card that answers at once and a key store at hand.
+//! fn run<'j>(
+//!     card: &mut dyn FnMut(&[u8]) -> Vec<u8>,
+//!     store: &mut impl KeyStore,
+//!     manager: &mut Manager<'j>,
+//!     job: Job<'j>,
+//! ) -> Outcome {
+//!     let (mut out, mut key_out) = ([0; OUT_LEN], [0; OUT_LEN]);
+//!     let mut answer;
+//!     let mut input = Input::Start(job);
+//!     loop {
+//!         input = match manager.step(input, &mut out).expect("the loop answers what is asked") {
+//!             Step::Send(command) => {
+//!                 answer = card(command);
+//!                 Input::Response(&answer)
+//!             }
+//!             Step::Key(request) => Input::Key(store.answer(&request, &mut key_out)),
+//!             Step::Answer { data, sw } => {
+//!                 println!("{data:02X?} {sw}");
+//!                 Input::Continue
+//!             }
+//!             Step::Stored { .. } => Input::Continue,
+//!             Step::Done(outcome) => return outcome,
+//!         };
+//!     }
+//! }
+//! # mod card { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/example_card/mod.rs")); }
+//! # use card::with_card;
+//! # with_card(|card| {
+//! let mut store = SoftKeyStore::<1, 1>::new();
+//! let key = huiwan_gp::card::TEST_KEY;
+//! store.insert(1, &key, &key, &key).unwrap();
+//!
+//! let mut manager = Manager::new();
+//! let open = OpenChannel {
+//!     aid: None,
+//!     key_version: 0x30,
+//!     key: KeyRef::direct(1),
+//!     level: Level::All,
+//!     host_challenge: [7; 8].into(), // fresh random bytes
+//! };
+//! assert_eq!(run(card, &mut store, &mut manager, Job::Open(open)), Outcome::Complete);
+//! let key_information = Job::GetData(huiwan_gp::key_information::TAG_E0_KEY_INFORMATION);
+//! assert_eq!(run(card, &mut store, &mut manager, key_information), Outcome::Complete);
+//! assert_eq!(run(card, &mut store, &mut manager, Job::Close), Outcome::Complete);
+//! # });
+//! ```
 
 use huiwan_apdu::{Aid, Response, Sw};
 use huiwan_tlv::Tag;
@@ -16,7 +72,8 @@ use super::extradite::{Extradite, RegistryUpdate};
 use super::fault::{Fault, FaultKind, Stage};
 use super::install::{Install, MakeSelectable};
 use super::key_store::{
-    ImplicitRequest, KeyAnswer, KeyError, KeyHandle, KeyRef, KeyRequest, OpenRequest, Scp11Request, SessionId,
+    Chaining, ImplicitRequest, KeyAnswer, KeyError, KeyHandle, KeyRef, KeyRequest, OpenRequest, PinBlock,
+    PinFormat, Scp11Request, SessionId, ZoneValue,
 };
 use super::list::Listing;
 use super::load::{Load, Loading};
@@ -147,6 +204,10 @@ pub(super) enum Todo {
     FinishScp11(SessionId, usize),
     /// Encrypt these bytes under the card's data encryption key.
     Encrypt(usize),
+    /// Take these bytes from a zone's key to the card's data encryption key.
+    Reencrypt { zone: KeyHandle, chaining: Chaining, len: usize, pad: bool },
+    /// The same with a PIN block, and behind it its account number.
+    TranslatePin { zone: KeyHandle, format: PinFormat, len: usize, account: usize, pad: bool },
     /// Export a key set.
     Export { key: KeyRef, version: u8 },
     /// Make a token over so many bytes.
@@ -359,6 +420,18 @@ impl<'j> Manager<'j> {
                 self.phase = Phase::Asked;
                 Step::Key(KeyRequest::Encrypt { session: channel.session, data: bytes(len) })
             }
+            (Todo::Reencrypt { zone, chaining, len, pad }, Some(Channel { session, .. })) => {
+                self.phase = Phase::Asked;
+                let value = ZoneValue { chaining, data: bytes(len), pad };
+                Step::Key(KeyRequest::Reencrypt { session, zone, value })
+            }
+            (Todo::TranslatePin { zone, format, len, account, pad }, Some(Channel { session, .. })) => {
+                self.phase = Phase::Asked;
+                let (block, behind) = out.split_at_checked(len).unwrap_or_default();
+                let account = behind.get(..account).unwrap_or_default();
+                let pin = PinBlock { format, account, block, pad };
+                Step::Key(KeyRequest::TranslatePinBlock { session, zone, pin })
+            }
             (Todo::Export { key, version }, Some(channel)) => {
                 self.phase = Phase::Asked;
                 Step::Key(KeyRequest::ExportKeys {
@@ -378,7 +451,10 @@ impl<'j> Manager<'j> {
                 let receipt = behind.get(..receipt).unwrap_or_default();
                 Step::Key(KeyRequest::VerifyReceipt { key, message, receipt })
             }
-            (Todo::Encrypt(_) | Todo::Export { .. }, None) => self.fault(FaultKind::NoChannel),
+            (
+                Todo::Encrypt(_) | Todo::Reencrypt { .. } | Todo::TranslatePin { .. } | Todo::Export { .. },
+                None,
+            ) => self.fault(FaultKind::NoChannel),
             (Todo::Answer(len, sw), _) => {
                 self.phase = Phase::Told;
                 Step::Answer { data: bytes(len), sw }

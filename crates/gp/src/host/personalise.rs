@@ -4,6 +4,9 @@
 //! longer than a command goes over several; if it is encrypted it is encrypted anew for each, which gives the same bytes, so that no
 //! buffer has to live between steps. The last command alone says that it is the last.
 //!
+//! Values that are encrypted may come out of a [`Zone`] between issuer and TSM, so that nobody but key stores and the card has them in the
+//! clear.
+//!
 //! A sequence that stopped is begun again from its first grouping: cards take block numbers from 00 only, and what was stored before is
 //! stored again as it was.
 
@@ -16,17 +19,23 @@ use huiwan_tlv::dgi::{Dgi, DgiError, Dgis, encoded_len};
 
 use super::fault::{Fault, FaultKind, Stage};
 use super::hidden::Hidden;
-use super::key_store::KeyAnswer;
-use super::manager::{Channel, Event, Todo, Turn, command, expect_ok, too_long};
+use super::key_store::{Chaining, KeyAnswer, KeyHandle, PinFormat};
+use super::manager::{Channel, Event, Todo, Turn, command, copy, expect_ok, too_long};
 use crate::install::{self, FOR_PERSONALIZATION, Fields};
 use crate::store_data::{BLOCKS_MAX, Control, DgiPadding, Encryption, INS, Structure, is_secret};
+
+/// Grouping of the reference PIN. [sheet 5.2]
+const PIN_BLOCK: u16 = 0x8010;
+/// Bytes of the reference PIN, a block of format 2.
+const PIN_BLOCK_LEN: usize = 8;
 
 /// One data grouping of a script. Its value is not printed: it may be secret.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Grouping<'j> {
     /// Identifier.
     pub id: u16,
-    /// Plain value, at most 65 535 bytes; if it is encrypted, it has to fit the output buffer with its padding.
+    /// Plain value, at most 65 535 bytes; if it is encrypted, it has to fit the output buffer with its padding. Out of a [`Zone`] an
+    /// encrypted one comes as it is encrypted there.
     pub value: &'j [u8],
     /// Encrypt it under the card's data encryption key.
     pub encrypt: bool,
@@ -94,6 +103,45 @@ impl Coding {
     }
 }
 
+/// Where values that are encrypted come from: a zone between issuer and TSM. The TSM has none of them in the clear; its key store takes
+/// them from the zone's keys to the card's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Zone<'j> {
+    /// Key of the values in the key store. They are whole blocks of its cipher, and all of each goes to the card.
+    pub key: KeyHandle,
+    /// How they are encrypted under it.
+    pub chaining: Chaining,
+    /// The PIN of grouping 8010, if it comes as a PIN block; `None`: as any other value.
+    pub pin: Option<ZonePin<'j>>,
+}
+
+/// How the PIN comes from a zone. The card gets it as a block of format 2.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ZonePin<'j> {
+    /// The zone's PIN key in the key store.
+    pub key: KeyHandle,
+    /// How the block was made.
+    pub format: PinFormat,
+    /// Account number, ASCII digits with the check digit.
+    pub account: &'j [u8],
+}
+
+impl fmt::Debug for ZonePin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("ZonePin");
+        shown.field("key", &self.key).field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+/// Where the value of one grouping comes from.
+#[derive(Debug, Clone, Copy)]
+enum Source<'j> {
+    /// The job has it as it goes into the command, or as it is encrypted.
+    Plain,
+    Zone(Zone<'j>),
+    Pin(ZonePin<'j>),
+}
+
 /// A word of honour: nobody but the card hears the commands, so that they need no MAC. Bureaus personalise like this behind locked
 /// doors; over the air it must not be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,13 +166,21 @@ pub struct Personalise<'j> {
     pub coding: Coding,
     /// Allows a channel without command MACs (level 00), and secret groupings in the clear.
     pub without_mac: Option<SecurePremises>,
+    /// Where encrypted groupings come from; `None`: they are plain.
+    pub zone: Option<Zone<'j>>,
 }
 
 impl<'j> Personalise<'j> {
     /// Personalisation of an application; `None` for the security domain itself.
     #[must_use]
     pub const fn new(application: Option<Aid>, script: &'j [Grouping<'j>], coding: Coding) -> Self {
-        Self { application, script, coding, without_mac: None }
+        Self { application, script, coding, without_mac: None, zone: None }
+    }
+
+    /// The same with encrypted groupings out of a zone.
+    #[must_use]
+    pub const fn from_zone(self, zone: Zone<'j>) -> Self {
+        Self { zone: Some(zone), ..self }
     }
 
     /// The same over a channel without command MACs.
@@ -157,10 +213,23 @@ impl Limits {
     }
 }
 
-impl Personalise<'_> {
+impl<'j> Personalise<'j> {
+    fn source(&self, grouping: &Grouping<'_>) -> Source<'j> {
+        match self.zone.filter(|_| grouping.encrypt) {
+            None => Source::Plain,
+            Some(Zone { pin: Some(pin), .. }) if grouping.id == PIN_BLOCK => Source::Pin(pin),
+            Some(zone) => Source::Zone(zone),
+        }
+    }
+
+    /// Bytes of the plain value.
+    fn plain_len(&self, grouping: &Grouping<'_>) -> usize {
+        if matches!(self.source(grouping), Source::Pin(_)) { PIN_BLOCK_LEN } else { grouping.value.len() }
+    }
+
     /// Bytes of a grouping on the wire, with its header.
     fn wire_len(&self, grouping: &Grouping<'_>, limits: Limits) -> usize {
-        let len = grouping.value.len();
+        let len = self.plain_len(grouping);
         encoded_len(if grouping.encrypt {
             self.coding.padding.padded_len(grouping.id, len, limits.block_len)
         } else {
@@ -334,13 +403,23 @@ impl Storing {
         }
         self.state = State::Encrypting;
         let too_long = too_long(self.stage());
-        let len = grouping.value.len();
-        out.get_mut(..len).ok_or(too_long)?.copy_from_slice(grouping.value);
-        let padded = request.coding.padding.padded_len(grouping.id, len, limits.block_len);
-        if padded != len {
-            padding::method2_in_place(out, len, limits.block_len).map_err(|_| too_long)?;
+        let plain = request.plain_len(grouping);
+        let padded = request.coding.padding.padded_len(grouping.id, plain, limits.block_len);
+        let pad = padded != plain;
+        let len = copy(grouping.value, out).ok_or(too_long)?.len();
+        match request.source(grouping) {
+            Source::Plain => {
+                if pad {
+                    padding::method2_in_place(out, len, limits.block_len).map_err(|_| too_long)?;
+                }
+                Ok(Todo::Encrypt(padded))
+            }
+            Source::Zone(Zone { key, chaining, .. }) => Ok(Todo::Reencrypt { zone: key, chaining, len, pad }),
+            Source::Pin(ZonePin { key, format, account }) => {
+                let account = copy(account, out.get_mut(len..).unwrap_or_default()).ok_or(too_long)?.len();
+                Ok(Todo::TranslatePin { zone: key, format, len, account, pad })
+            }
         }
-        Ok(Todo::Encrypt(padded))
     }
 
     /// STORE DATA from where the last command stopped; `value` is that of the present grouping as it goes to the card.

@@ -15,7 +15,6 @@ use crate::delete::{self, Target};
 use crate::key_information::{self, TAG_E0_KEY_INFORMATION};
 use crate::put_key::{INS, KID_ENC, KeyData, SEVERAL};
 use crate::scp03::Octets;
-use crate::secure_channel::Scp;
 
 /// A change of keys.
 #[derive(Debug, Clone, Copy)]
@@ -75,9 +74,6 @@ impl Rotating {
         match (&mut self.state, event) {
             (State::Start, Event::Begin) => {
                 let open = channel.as_ref().ok_or(fault(FaultKind::NoChannel))?;
-                if matches!(open.protocol, Scp::Scp02(options) if !options.explicit()) {
-                    return Err(Fault { stage: Stage::PutKey, kind: FaultKind::NotProvable });
-                }
                 self.old = open.key_version;
                 self.state = State::Inventory;
                 get_data_command(TAG_E0_KEY_INFORMATION, cla, out)

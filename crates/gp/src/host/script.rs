@@ -21,6 +21,68 @@
 //! no counter that passes it: it can be played again at any time, on any card with that key, so the application has to count or to know what
 //! it has seen. [correction 5]
 //!
+//! ```
+//! use huiwan_gp::card::{CardProfile, Factory, TEST_KEY};
+//! use huiwan_gp::host::player::{self, End, Player};
+//! use huiwan_gp::host::script::{self, Action, Plan, Protocol, Script, ScriptCard};
+//! use huiwan_gp::host::{Job, KeyRef, SoftKeyStore};
+//! use huiwan_gp::scp03::Options;
+//! use huiwan_gp::scp03::challenge::Counter;
+//! use huiwan_gp::secure_channel::Level;
+//! # mod card { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/example_card/mod.rs")); }
+//! # use card::with_card;
+//! # with_card(|card| {
+//! // At the TSM, with the keys: a script for each of the next two sessions.
+//! let mut store = SoftKeyStore::<1, 1>::new();
+//! store.insert(1, &TEST_KEY, &TEST_KEY, &TEST_KEY).unwrap();
+//! let actions = [Action { job: Job::Command(&[0x80, 0xCA, 0x00, 0xE0, 0x00]), also: &[], keep: true }];
+//! let mut buffers = [[0; 512]; 2];
+//! let scripts: Vec<_> = script::window(Counter::ZERO, 2)
+//!     .zip(&mut buffers)
+//!     .enumerate()
+//!     .map(|(number, (counter, buffer))| {
+//!         let card = ScriptCard {
+//!             aid: CardProfile::DEFAULT.issuer_aid,
+//!             key_version: 0x30,
+//!             key: KeyRef::direct(1),
+//!             key_diversification: Factory::TEST.key_diversification,
+//!             protocol: Protocol::Scp03 { options: Options::I70, counter },
+//!         };
+//!         let plan = Plan {
+//!             job: 1,
+//!             card,
+//!             level: Level::All,
+//!             host_challenge: [number as u8; 8].into(), // fresh random bytes
+//!             probe: None,
+//!             actions: &actions,
+//!             used: &[], // those of all scripts written for this card before
+//!         };
+//!         script::write(plan, &mut store, buffer).unwrap()
+//!     })
+//!     .collect();
+//!
+//! // At the phone, without keys.
+//! let window: Vec<_> = scripts.iter().map(|script| Script::parse(script).unwrap()).collect();
+//! let (mut player, mut out) = (Player::new(&window), [0; player::OUT_LEN]);
+//! let mut answer;
+//! let mut input = player::Input::Start;
+//! let report = loop {
+//!     input = match player.step(input, &mut out).unwrap() {
+//!         player::Step::Send(command) => {
+//!             answer = card(command);
+//!             player::Input::Response(&answer)
+//!         }
+//!         player::Step::Keep(entry) => {
+//!             println!("for the TSM, which checks it: answer to entry {entry}");
+//!             player::Input::Continue
+//!         }
+//!         player::Step::Done(report) => break report,
+//!     };
+//! };
+//! assert_eq!((report.end, report.counter.to_bytes()), (End::Complete, [0, 0, 1]));
+//! # });
+//! ```
+//!
 //! # Form
 //! Big endian; version 1.
 //!

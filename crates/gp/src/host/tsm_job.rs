@@ -19,6 +19,52 @@
 //! ```text
 //! Start ─ Send / Key … ─ Persist(state) ─ Send / Key … ─ Persist(state) ─ Done
 //! ```
+//!
+//! ```
+//! use huiwan_gp::host::tsm_job::{Goal, Input, JobState, OUT_LEN, Plan, Step, Visit, Worker};
+//! use huiwan_gp::host::{KeyRef, KeyStore, SoftKeyStore};
+//! use huiwan_gp::secure_channel::Level;
+//! # mod card { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/example_card/mod.rs")); }
+//! # use card::with_card;
+//! # with_card(|card| {
+//! // The card's first keys are to be replaced by the TSM's own.
+//! let (first, own) = (KeyRef::direct(1), KeyRef::direct(2));
+//! let mut store = SoftKeyStore::<2, 1>::new();
+//! let key = huiwan_gp::card::TEST_KEY;
+//! store.insert(1, &key, &key, &key).unwrap();
+//! store.insert(2, &[0x11; 16], &[0x22; 16], &[0x33; 16]).unwrap();
+//! let plan = Plan {
+//!     aid: None,
+//!     keys: &[(0x31, own), (0x30, first)], // new ones before old ones: any worker may find either
+//!     level: Level::All,
+//!     goals: &[Goal::Keys { key: own, version: 0x31, retire: Some(0x30) }],
+//! };
+//!
+//! // A worker takes the job out of the database, and goes as far as the link lets it.
+//! let mut row = JobState::new(4711).to_bytes();
+//! let mut worker = Worker::new(plan, JobState::from_bytes(&row).unwrap());
+//! let (mut out, mut key_out) = ([0; OUT_LEN], [0; OUT_LEN]);
+//! let mut answer;
+//! let mut input = Input::Start([7; 32]); // fresh random bytes
+//! let visit = loop {
+//!     input = match worker.step(input, &mut out).unwrap() {
+//!         Step::Send(command) => {
+//!             answer = card(command);
+//!             Input::Response(&answer)
+//!         }
+//!         Step::Key(request) => Input::Key(store.answer(&request, &mut key_out)),
+//!         Step::Persist(state) => {
+//!             row = state.to_bytes();
+//!             Input::Continue
+//!         }
+//!         Step::Progress(_) => Input::Continue,
+//!         Step::Done(visit) => break visit,
+//!     };
+//! };
+//! assert_eq!(visit, Visit::Complete); // `Visit::Again`: put it back, and try when the card is there again
+//! assert_eq!(JobState::from_bytes(&row).unwrap().reached, 1);
+//! # });
+//! ```
 
 use huiwan_apdu::{Aid, Sw};
 

@@ -28,6 +28,8 @@ const AES: u8 = 0x88;
 const WITH_IDENTIFIERS: u8 = 0x04;
 /// Bytes of a host identifier at most.
 pub const HOST_ID_MAX: usize = 16;
+/// Bytes of the command's data at most: with a host identifier, and a point of P-521.
+pub const DATA_MAX: usize = 13 + 2 + 2 + HOST_ID_MAX + 4 + huiwan_crypto::ec::POINT_MAX;
 /// Bytes of the identification of a card or group of cards in the derivation at most: two values of 64 bytes with their lengths.
 pub const CARD_GROUP_MAX: usize = 2 * (1 + 64);
 /// Bytes under the key derivation at most.

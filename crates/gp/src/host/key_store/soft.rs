@@ -3,6 +3,7 @@
 use core::fmt;
 
 use huiwan_apdu::Command;
+use huiwan_card::DateTime;
 use huiwan_crypto::ec::EcPrivate;
 use huiwan_crypto::kdf::Sha256;
 use huiwan_crypto::{Aes, Random, Secret, Tdes};
@@ -113,6 +114,7 @@ pub struct SoftKeyStore<const KEYS: usize, const SESSIONS: usize, R = NoRandom> 
     sessions: heapless::Vec<Session, SESSIONS>,
     agreeing: heapless::Vec<Agreeing, SESSIONS>,
     next: u32,
+    now: Option<DateTime>,
     random: R,
 }
 
@@ -150,8 +152,14 @@ impl<const KEYS: usize, const SESSIONS: usize, R> SoftKeyStore<KEYS, SESSIONS, R
             sessions: heapless::Vec::new(),
             agreeing: heapless::Vec::new(),
             next: 1,
+            now: None,
             random,
         }
+    }
+
+    /// Tells the store the time, UTC, which the certificates of cards are checked against. Until then they are taken to be valid.
+    pub const fn set_time(&mut self, now: DateTime) {
+        self.now = Some(now);
     }
 
     /// Adds or replaces a key set under a name of the caller's: three AES keys of 16, 24 or 32 bytes.

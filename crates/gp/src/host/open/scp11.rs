@@ -9,10 +9,50 @@ use crate::host::fault::{Fault, FaultKind, Stage};
 use crate::host::key_store::{KeyAnswer, KeyHandle, Scp11Request};
 use crate::host::manager::{Channel, Event, Todo, Turn, copy, too_long};
 use crate::scp03::{Mode, Options};
+use crate::scp11::authenticate::DATA_MAX;
 use crate::scp11::{Variant, certificate_request, perform_security_operation};
 use crate::secure_channel::{Level, Scp};
 
 /// How to open an SCP11 channel.
+///
+/// ```
+/// use huiwan_crypto::ec::{EcPrivate, P256};
+/// use huiwan_gp::host::manager::OUT_LEN;
+/// use huiwan_gp::host::{HostIdentity, Input, Job, KeyHandle, Manager, OpenScp11, SoftKeyStore, Step};
+/// use huiwan_gp::scp03::Mode;
+/// use huiwan_gp::scp11::Variant;
+/// use huiwan_gp::secure_channel::Level;
+///
+/// // The store has the authority of the card's certificates and the host's own key, and a random source for ephemeral keys.
+/// let mut store = SoftKeyStore::<2, 1, _>::with_random(huiwan_testkit::rng::Seeded::new(1));
+/// let (authority, own) = (KeyHandle(1), KeyHandle(2));
+/// store.insert_single(authority, EcPrivate::<P256>::new(&[0x31; 32])?.public()?.into())?;
+/// store.insert_single(own, EcPrivate::<P256>::new(&[0x42; 32])?.into())?;
+///
+/// let certificates: [&[u8]; 1] = [&[0x7F, 0x21, 0x00]]; // the host's, from the one the card's authority signed on
+/// let variant = Variant::A;
+/// let open = OpenScp11 {
+///     aid: None,
+///     variant,
+///     key_version: 0x03,
+///     key_id: variant.key_id(),
+///     level: Level::All,
+///     key_len: 16,
+///     mode: Mode::S8,
+///     authority,
+///     certificates: None, // the card is asked
+///     host: Some(HostIdentity { key: own, certificates: &certificates, authority_version: 0x03, authority_id: 0x10 }),
+///     key_diversification: [0; 10],
+/// };
+/// let (mut manager, mut out) = (Manager::new(), [0; OUT_LEN]);
+/// assert!(matches!(manager.step(Input::Start(Job::OpenScp11(open)), &mut out)?, Step::Send([0x00, 0xA4, ..])));
+/// // The security domain answers, and is asked for the certificates of its key.
+/// let selected = [0x6F, 0x0A, 0x84, 0x08, 0xA0, 0, 0, 1, 0x51, 0, 0, 0, 0x90, 0x00];
+/// let Step::Send(command) = manager.step(Input::Response(&selected), &mut out)? else { panic!() };
+/// assert_eq!(command, [0x80, 0xCA, 0xBF, 0x21, 6, 0xA6, 4, 0x83, 2, 0x11, 0x03, 0]);
+/// // From here the driver of the manager goes on: the store checks them, and the receipt at the end.
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenScp11<'j> {
     /// What to select; `None` for the card's default, the issuer security domain.
@@ -78,9 +118,6 @@ pub(super) struct Agreeing<'j> {
     /// Data of the authenticate command, kept while certificates go to the card.
     data: heapless::Vec<u8, DATA_MAX>,
 }
-
-/// Bytes of the data of an authenticate command at most: P-521.
-const DATA_MAX: usize = 13 + 2 + 3 + huiwan_crypto::ec::POINT_MAX;
 
 impl<'j> Agreeing<'j> {
     pub(super) const fn new(request: OpenScp11<'j>, aid: Aid, card: Card) -> Self {

@@ -1,6 +1,7 @@
 //! The host's end of the SCP11 handshake; behind it is an SCP03 session.
 
 use huiwan_apdu::{Command, Ne, Sw};
+use huiwan_card::DateTime;
 use huiwan_crypto::ec::{Curve, EcPrivate, EcPublic};
 use huiwan_crypto::kdf::{Hash, Sha256};
 use huiwan_crypto::{Aes, CryptoError, ct_eq};
@@ -10,12 +11,11 @@ use super::scp03::Scp03;
 use super::{Messaging, Open, SessionError, State};
 use crate::scp03::Mode;
 use crate::scp11::agreement::{Secrets, SessionKeys};
-use crate::scp11::authenticate::{Answer, Authenticate, CARD_GROUP_MAX, HOST_ID_MAX, TAG_5F49_POINT};
+use crate::scp11::authenticate::{
+    Answer, Authenticate, CARD_GROUP_MAX, DATA_MAX, HOST_ID_MAX, TAG_5F49_POINT,
+};
 use crate::scp11::{Identifiers, Variant, certificate};
 use crate::secure_channel::Level;
-
-/// Bytes of the data of MUTUAL or INTERNAL AUTHENTICATE at most: P-521.
-const DATA_MAX: usize = 13 + 2 + 2 + HOST_ID_MAX + 4 + huiwan_crypto::ec::POINT_MAX;
 
 /// MUTUAL or INTERNAL AUTHENTICATE is to be sent, or on its way; the card has proved nothing yet.
 #[derive(Debug)]
@@ -181,13 +181,15 @@ impl<C: Curve> AwaitReceipt<C> {
     }
 }
 
-/// Verifies a chain of card certificates (the value of `BF21`) from the authority down; the last one's key is the card's.
+/// Verifies a chain of card certificates (the value of `BF21`) from the authority down; the last one's key is the card's. Without a clock
+/// (`now`) nobody can tell whether they are still valid, and they are taken to be.
 ///
 /// # Errors
-/// [`CryptoError`] if a certificate is malformed, wrongly signed or of another usage.
+/// [`CryptoError`] if a certificate is malformed, wrongly signed, of another usage or not valid now.
 pub fn verify_card_certificates<C: Curve, H: Hash>(
     authority: &EcPublic<C>,
     chain: &[u8],
+    now: Option<&DateTime>,
 ) -> Result<EcPublic<C>, CryptoError> {
-    certificate::verify_chain::<C, H>(authority, chain, None)
+    certificate::verify_chain::<C, H>(authority, chain, now)
 }

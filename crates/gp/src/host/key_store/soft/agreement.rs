@@ -33,7 +33,8 @@ impl<const KEYS: usize, const SESSIONS: usize, R> SoftKeyStore<KEYS, SESSIONS, R
         certificates: &[u8],
     ) -> Result<EcPublic<P256>, KeyError> {
         let authority = self.single(request.authority)?.ec_public()?;
-        verify_card_certificates::<P256, Sha256>(&authority, certificates).map_err(|_| KeyError::Certificate)
+        verify_card_certificates::<P256, Sha256>(&authority, certificates, self.now.as_ref())
+            .map_err(|_| KeyError::Certificate)
     }
 
     /// The host's static key, which variant b has not.
