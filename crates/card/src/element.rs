@@ -317,7 +317,7 @@ impl<
         }
         self.answer.clear();
         self.sweep_slots(0);
-        self.scratch.zeroize();
+        self.scratch.as_mut_slice().zeroize();
     }
 
     fn end_session(&mut self) {
@@ -340,7 +340,7 @@ impl<
         self.pending = None;
         self.outbox = Outbox::new();
         self.answer.clear();
-        self.scratch.zeroize();
+        self.scratch.as_mut_slice().zeroize();
     }
 
     fn receive(&mut self, raw: &[u8], env: &mut Environment<'_>) -> Progress {
@@ -393,7 +393,7 @@ impl<
             return self.join(&class, &command, env);
         }
         if self.chain.take().is_some() {
-            self.scratch.zeroize();
+            self.scratch.as_mut_slice().zeroize();
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
         match command.ins() {
@@ -474,7 +474,7 @@ impl<
         self.job = None;
         self.deliver_notices(env);
         if self.chain.is_none() {
-            self.scratch.zeroize();
+            self.scratch.as_mut_slice().zeroize();
         }
         self.sweep_slots(self.current.channel);
         self.send(sw);

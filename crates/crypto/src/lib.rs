@@ -56,7 +56,7 @@ pub use self::block::{Algorithm, BlockKey};
 pub use self::des::{Des, Tdes};
 pub use self::error::CryptoError;
 pub use self::random::{Random, RandomFailed};
-pub use self::secret::{Secret, ct_eq};
+pub use self::secret::{Secret, Wiped, ct_eq};
 pub use self::sm4::Sm4;
 pub use self::suite::{
     Both, BothKey, BothPublicKey, Chinese, ChineseKey, ChinesePublicKey, Digest, HashAlgorithm,

@@ -1,6 +1,7 @@
 //! Bytes that are wiped and never printed, and their comparison.
 
 use core::fmt;
+use core::ops::{Deref, DerefMut};
 
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -12,7 +13,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 /// assert_eq!(format!("{key:?}"), "Secret<16>(..)");
 /// assert_eq!(key.expose(), b"0123456789ABCDEF");
 /// ```
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone)]
 pub struct Secret<const N: usize>([u8; N]);
 
 impl<const N: usize> Secret<N> {
@@ -32,6 +33,21 @@ impl<const N: usize> Secret<N> {
     }
 }
 
+// As a slice, which is wiped at one stroke; an array is wiped byte by byte.
+impl<const N: usize> Zeroize for Secret<N> {
+    fn zeroize(&mut self) {
+        self.0.as_mut_slice().zeroize();
+    }
+}
+
+impl<const N: usize> Drop for Secret<N> {
+    fn drop(&mut self) {
+        self.zeroize();
+    }
+}
+
+impl<const N: usize> ZeroizeOnDrop for Secret<N> {}
+
 impl<const N: usize> fmt::Debug for Secret<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secret<{N}>(..)")
@@ -45,6 +61,57 @@ impl<const N: usize> PartialEq for Secret<N> {
 }
 
 impl<const N: usize> Eq for Secret<N> {}
+
+/// `N` bytes of work space where secrets come and go: zeros at first, wiped on drop at one stroke, redacted in `Debug`.
+///
+/// ```
+/// let mut plain = huiwan_crypto::Wiped::<256>::new();
+/// plain[..3].copy_from_slice(b"PIN");
+/// ```
+#[derive(Clone)]
+pub struct Wiped<const N: usize>([u8; N]);
+
+impl<const N: usize> Wiped<N> {
+    /// `N` zeros.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self([0; N])
+    }
+}
+
+impl<const N: usize> Default for Wiped<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> Deref for Wiped<N> {
+    type Target = [u8; N];
+
+    fn deref(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+impl<const N: usize> DerefMut for Wiped<N> {
+    fn deref_mut(&mut self) -> &mut [u8; N] {
+        &mut self.0
+    }
+}
+
+impl<const N: usize> Drop for Wiped<N> {
+    fn drop(&mut self) {
+        self.0.as_mut_slice().zeroize();
+    }
+}
+
+impl<const N: usize> ZeroizeOnDrop for Wiped<N> {}
+
+impl<const N: usize> fmt::Debug for Wiped<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Wiped<{N}>(..)")
+    }
+}
 
 /// Whether `a` and `b` are equal, in a time that depends on their lengths only. Different lengths: `false`.
 pub fn ct_eq(a: &[u8], b: &[u8]) -> bool {

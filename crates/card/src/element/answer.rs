@@ -36,7 +36,7 @@ impl<const SIZE: usize> Answer<SIZE> {
     }
 
     pub(super) fn clear(&mut self) {
-        self.bytes.zeroize();
+        self.bytes.as_mut_slice().zeroize();
         self.len = 0;
         self.sent = (0, 0);
     }

@@ -75,7 +75,7 @@ impl<
             Ok(None) => Ok(Some(Sw::OK)),
             Err(sw) => {
                 self.chain = None;
-                self.scratch.zeroize();
+                self.scratch.as_mut_slice().zeroize();
                 Err(sw)
             }
         }

@@ -37,13 +37,13 @@ impl<const SLOT: usize> Slot<SLOT> {
 
     pub(super) fn release(&mut self) {
         self.owner = None;
-        self.bytes.zeroize();
+        self.bytes.as_mut_slice().zeroize();
     }
 }
 
 impl<const SLOT: usize> Drop for Slot<SLOT> {
     fn drop(&mut self) {
-        self.bytes.zeroize();
+        self.bytes.as_mut_slice().zeroize();
     }
 }
 

@@ -283,7 +283,7 @@ impl<
         let outbox = self.outbox.take();
         for notice in outbox.iter() {
             let Ok(entry) = self.directory.entry(&mut self.memory, notice.to) else { continue };
-            self.scratch.zeroize();
+            self.scratch.as_mut_slice().zeroize();
             self.call(env, &Callee::of(&entry), 0, Call::Notified(notice.event, notice.about));
             self.sweep_slots(self.current.channel);
         }

@@ -97,7 +97,7 @@ impl<
             Compute::Sm2Sign { key, .. } => self.sm2_sign(job, key, env, &mut out),
         };
         let progress = self.proceed(result.map(|n| out.get(..n).unwrap_or_default()), env);
-        out.zeroize();
+        out.as_mut_slice().zeroize();
         progress
     }
 

@@ -10,7 +10,7 @@
 
 use huiwan_apdu::Sw;
 use huiwan_card::{Batch, InstanceId, Memory, MemoryError, ObjectId};
-use zeroize::Zeroizing;
+use huiwan_crypto::Wiped;
 
 use super::objects;
 use super::secure_channel::{Dek, Session};
@@ -30,7 +30,7 @@ pub(crate) const TOLD_MAX: usize = 239;
 /// The bytes of a key set.
 #[derive(Clone)]
 pub(crate) struct KeySet {
-    raw: Zeroizing<[u8; SET_MAX]>,
+    raw: Wiped<SET_MAX>,
     len: usize,
 }
 
@@ -78,7 +78,7 @@ impl Key<'_> {
 
 impl KeySet {
     pub(crate) fn new() -> Self {
-        Self { raw: Zeroizing::new([0; SET_MAX]), len: 0 }
+        Self { raw: Wiped::new(), len: 0 }
     }
 
     /// Reads the set of a version; `None` if there is none.

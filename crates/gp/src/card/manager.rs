@@ -2,7 +2,7 @@
 
 use huiwan_apdu::{Command, Ins, Sw};
 use huiwan_card::{Action, Batch, Context, Forward, InstanceId, Module, ResponseWriter, SecureChannel};
-use zeroize::Zeroizing;
+use huiwan_crypto::Wiped;
 
 use super::content::Content;
 use super::domain::{Domain, Settings};
@@ -168,7 +168,7 @@ impl CardManager<'_> {
         if self.scp11.is_some() && command.data().len() > DATA_MAX {
             return self.long(x, command);
         }
-        let mut buffer = Zeroizing::new([0; DATA_MAX]);
+        let mut buffer = Wiped::<DATA_MAX>::new();
         let plain = match self.initiate(x, command)? {
             false => x.session.unwrap(command, &mut *buffer)?,
             true => self.open_implicitly(x, command, &mut *buffer)?,
@@ -235,7 +235,7 @@ impl CardManager<'_> {
         command: &Command<'_>,
         result: Sw,
     ) -> Result<Done, Sw> {
-        let mut buffer = Zeroizing::new([0; DATA_MAX]);
+        let mut buffer = Wiped::<DATA_MAX>::new();
         let plain = x.session.reopen(command, &mut *buffer)?;
         if x.cx.served.is_some() {
             return self.serve_again(x, &plain, result);
@@ -261,7 +261,7 @@ impl CardManager<'_> {
         plain: &Command<'_>,
         result: Option<Sw>,
     ) -> Result<Done, Sw> {
-        let mut whole = Zeroizing::new([0; CHAIN_MAX]);
+        let mut whole = Wiped::<CHAIN_MAX>::new();
         let gathered = x.gather(plain.data(), &mut *whole);
         let done = gathered.and_then(|len| {
             let [cla, ins, p1, p2] = plain.header();

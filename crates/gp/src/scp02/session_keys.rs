@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use huiwan_crypto::{BlockKey, CryptoError, Tdes};
-use zeroize::{Zeroize, Zeroizing};
+use huiwan_crypto::{BlockKey, CryptoError, Tdes, Wiped};
+use zeroize::Zeroizing;
 
 /// Derivation constant of S-ENC.
 pub const S_ENC: [u8; 2] = [0x01, 0x82];
@@ -123,7 +123,7 @@ impl SessionKeys {
     /// # Errors
     /// [`CryptoError`] at the end of the counter.
     pub fn derive(keys: &StaticKeys, sequence: Sequence) -> Result<Self, CryptoError> {
-        let mut raw = Zeroizing::new([0; RAW_LEN]);
+        let mut raw = Wiped::new();
         derive_raw(keys, sequence, &mut raw)?;
         Self::from_raw(&raw)
     }
@@ -201,7 +201,7 @@ pub fn derive_key(
 /// # Errors
 /// [`CryptoError`] at the end of the counter.
 pub fn derive_raw(keys: &StaticKeys, sequence: Sequence, raw: &mut [u8; RAW_LEN]) -> Result<(), CryptoError> {
-    raw.zeroize();
+    raw.fill(0);
     let raised = sequence.next().ok_or(CryptoError)?;
     let parts = [
         (&keys.enc, S_ENC, sequence),

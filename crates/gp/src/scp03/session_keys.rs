@@ -2,8 +2,7 @@
 
 use core::fmt;
 
-use huiwan_crypto::{Aes, CryptoError, kdf};
-use zeroize::{Zeroize, Zeroizing};
+use huiwan_crypto::{Aes, CryptoError, Wiped, kdf};
 
 /// Derivation constant of S-ENC. [AmdD table 4-1]
 pub const S_ENC: u8 = 0x04;
@@ -78,7 +77,7 @@ impl SessionKeys {
         host_challenge: &[u8],
         card_challenge: &[u8],
     ) -> Result<Self, CryptoError> {
-        let mut raw = Zeroizing::new([0; RAW_LEN]);
+        let mut raw = Wiped::new();
         derive_raw(keys, host_challenge, card_challenge, &mut raw)?;
         Self::from_raw(&raw, keys.key_len())
     }
@@ -141,7 +140,7 @@ pub fn derive_raw(
     card_challenge: &[u8],
     raw: &mut [u8; RAW_LEN],
 ) -> Result<(), CryptoError> {
-    raw.zeroize();
+    raw.fill(0);
     let context: [&[u8]; 2] = [host_challenge, card_challenge];
     let (enc, rest) = raw.split_at_mut_checked(keys.key_len()).ok_or(CryptoError)?;
     let (mac, rest) = rest.split_at_mut_checked(keys.key_len()).ok_or(CryptoError)?;

@@ -53,7 +53,7 @@ pub(super) const LEN: usize = 5 + 4 * 8 + RUNNING_LEN + RAW_LEN;
 impl Drop for State {
     fn drop(&mut self) {
         self.host_cryptogram.zeroize();
-        self.raw_keys.zeroize();
+        self.raw_keys.as_mut_slice().zeroize();
     }
 }
 

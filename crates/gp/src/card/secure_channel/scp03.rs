@@ -27,10 +27,10 @@ pub(super) const LEN: usize = 8 + 16 + 16 + RAW_LEN + 32;
 
 impl Drop for State {
     fn drop(&mut self) {
-        self.chaining.zeroize();
+        self.chaining.as_mut_slice().zeroize();
         self.host_cryptogram.as_mut().zeroize();
-        self.raw_keys.zeroize();
-        self.dek.zeroize();
+        self.raw_keys.as_mut_slice().zeroize();
+        self.dek.as_mut_slice().zeroize();
     }
 }
 
