@@ -1,5 +1,7 @@
 //! The key derivation function in counter mode of NIST SP 800-108, with CMAC as its pseudorandom function.
 
+use crate::block::copy;
+use crate::mac::siblings::Room;
 use crate::{Aes, CryptoError, mac};
 
 /// Derives `out.len()` bytes as SCP03 does [GPC-D 4.1.5]: each block is the CMAC under `key` of eleven zeros, the
@@ -32,16 +34,42 @@ pub fn scp03_each<const N: usize>(
     if outputs.iter().any(|(_, out)| out.len() > 16 * 0xFF) {
         return Err(CryptoError);
     }
-    let mut outputs = outputs.map(|(constant, out)| {
-        let [high, low] = u16::try_from(out.len().saturating_mul(8)).unwrap_or_default().to_be_bytes();
-        (Some([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, constant, 0, high, low]), out)
-    });
-    // Two challenges are gathered into the one piece that they are under the MAC.
+    let mut outputs = outputs;
+    // Keys and cryptograms, of two challenges: all their blocks side by side.
     let mut gathered = [0; 32];
-    let one = gather(context, &mut gathered);
-    let after = one.as_ref().map_or(context, core::slice::from_ref);
-    mac::derive(key, Derivation { before: &[], counter_at: 3, after, outputs: &mut outputs });
+    if let Some(context) = gather(context, &mut gathered)
+        && derive_side_by_side(key, context, &mut outputs).is_some()
+    {
+        return Ok(());
+    }
+    let mut outputs = outputs.map(|(constant, out)| {
+        let [label @ .., _] = first_block(constant, out.len(), 0);
+        (Some(label), out)
+    });
+    mac::derive(key, Derivation { before: &[], counter_at: 3, after: context, outputs: &mut outputs });
     Ok(())
+}
+
+/// What stands before the context: label, separator, length in bits, counter.
+fn first_block(constant: u8, len: usize, counter: u8) -> [u8; 16] {
+    let [high, low] = u16::try_from(len.saturating_mul(8)).unwrap_or_default().to_be_bytes();
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, constant, 0, high, low, counter]
+}
+
+/// `None`, and nothing done, where there are too many blocks for one pass or no context.
+fn derive_side_by_side(key: &Aes, context: &[u8], outputs: &mut [(u8, &mut [u8])]) -> Option<()> {
+    let mut room = Room::new();
+    let mut n = 0_usize;
+    for (constant, out) in outputs.iter() {
+        for counter in 1..=u8::try_from(out.len().div_ceil(16)).ok()? {
+            *room.messages().get_mut(n)? = first_block(*constant, out.len(), counter).into();
+            n = n.checked_add(1)?;
+        }
+    }
+    mac::cmac_siblings(key, room.siblings(n, context)?);
+    let blocks = outputs.iter_mut().flat_map(|(_, out)| out.chunks_mut(16));
+    blocks.zip(room.messages()).for_each(|(to, from)| copy(to, from));
+    Some(())
 }
 
 /// The parts, one after the other in `room`; `None` if they do not fit.

@@ -7,12 +7,14 @@
 
 mod chain;
 mod scp03;
+pub(crate) mod siblings;
 
 use crate::block::Cipher;
 use crate::kdf::Derivation;
 use crate::{Aes, BlockKey, CryptoError, Des, Sm4, Tdes};
 
 use chain::{Chain, End};
+use siblings::Siblings;
 
 pub use chain::Step;
 pub use scp03::encrypt_then_cmac;
@@ -92,6 +94,11 @@ pub fn cmac(key: &Aes, parts: &[&[u8]]) -> [u8; 16] {
 /// Derives keys by CMAC.
 pub(crate) fn derive(key: &Aes, derivation: Derivation<'_, '_>) {
     key.encrypt_with(derivation);
+}
+
+/// Computes CMACs side by side.
+pub(crate) fn cmac_siblings(key: &Aes, siblings: Siblings<'_>) {
+    key.encrypt_with(siblings);
 }
 
 /// Streaming [`alg1`].

@@ -235,6 +235,24 @@ proptest! {
     }
 
     #[test]
+    fn scp03_derivations_are_cmacs(key in prop::sample::select(&[16_usize, 24, 32][..]), secret in any::<[u8; 32]>(),
+        context in prop::collection::vec(any::<u8>(), 0..70), lens in any::<[u8; 3]>(), constants in any::<[u8; 3]>()) {
+        let key = Aes::new(&secret[..key]).unwrap();
+        let mut outs = lens.map(|len| vec![0; usize::from(len) % 68]);
+        let (left, right) = context.split_at(context.len() / 3);
+        let mut each = outs.iter_mut().zip(constants).map(|(out, constant)| (constant, out.as_mut_slice()));
+        let outputs = [(); 3].map(|()| each.next().unwrap());
+        kdf::scp03_each(&key, &[left, right], outputs).unwrap();
+        for (out, constant) in outs.iter().zip(constants) {
+            let [high, low] = (out.len() as u16 * 8).to_be_bytes();
+            for (counter, block) in (1..).zip(out.chunks(16)) {
+                let input = [&[0; 11][..], &[constant, 0, high, low, counter], &context].concat();
+                prop_assert_eq!(&naive_cmac(&key, &input)[..block.len()], block);
+            }
+        }
+    }
+
+    #[test]
     fn sm2_signs_and_verifies(d in any::<[u8; 32]>(), message in prop::collection::vec(any::<u8>(), 0..70),
         id in prop::collection::vec(any::<u8>(), 0..20), flip in any::<prop::sample::Index>(), seed in any::<u64>()) {
         let Ok(key) = Sm2Private::new(&d) else { return Ok(()) };

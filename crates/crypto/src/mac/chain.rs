@@ -306,7 +306,7 @@ impl<N: ArraySize> Running<N> {
 /// Doubling in GF(2^128) [SP 800-38B 6.1]: a shift, and the constant for the bit shifted out, in constant time.
 /// CMAC is made for 16-byte blocks only; any other is returned as it is.
 #[cfg_attr(not(target_os = "none"), inline(always))]
-fn double<N: ArraySize>(mut block: Array<u8, N>) -> Array<u8, N> {
+pub(super) fn double<N: ArraySize>(mut block: Array<u8, N>) -> Array<u8, N> {
     if let Ok(block) = <&mut [u8; 16]>::try_from(block.as_mut_slice()) {
         let bits = u128::from_be_bytes(*block);
         let carry = 0u128.wrapping_sub(bits >> 127);
