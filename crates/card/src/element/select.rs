@@ -91,6 +91,6 @@ impl<
             self.current.channel = on;
         }
         self.clear_slots(channel);
-        zeroize::Zeroize::zeroize(&mut self.scratch);
+        zeroize::Zeroize::zeroize(self.scratch.as_mut_slice());
     }
 }
