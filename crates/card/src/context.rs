@@ -5,7 +5,7 @@ use huiwan_crypto::Random;
 
 use crate::batch::Batch;
 use crate::directory::Directory;
-use crate::memory::{InstanceId, Memory, ObjectId};
+use crate::memory::{InstanceId, Memory, MemoryError, ObjectId};
 
 /// A point in local time, as the band's clock tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,18 +121,41 @@ impl Context<'_> {
         self.memory.read(object, 0, out).map_err(Sw::from)
     }
 
+    /// Reads as much of object `id` of this instance as fits into `out`; `None` when there is none.
+    ///
+    /// # Errors
+    /// 6581 when memory fails.
+    pub fn find<'o>(&mut self, id: u16, out: &'o mut [u8]) -> Result<Option<&'o [u8]>, Sw> {
+        let object = self.object(id);
+        match self.memory.read(object, 0, out) {
+            Ok(read) => Ok(Some(read)),
+            Err(MemoryError::NotFound) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads object `id` of this instance, which has exactly `N` bytes; `None` when there is none.
+    ///
+    /// # Errors
+    /// 6581 when memory fails or the object has another length.
+    pub fn find_array<const N: usize>(&mut self, id: u16) -> Result<Option<[u8; N]>, Sw> {
+        let object = self.object(id);
+        match self.memory.len(object)? {
+            None => return Ok(None),
+            Some(len) if len != N => return Err(Sw::MEMORY_FAILURE),
+            Some(_) => {}
+        }
+        let mut out = [0; N];
+        self.memory.read(object, 0, &mut out)?;
+        Ok(Some(out))
+    }
+
     /// Reads object `id` of this instance, which has exactly `N` bytes.
     ///
     /// # Errors
     /// 6A88 when there is none, 6581 when memory fails or the object has another length.
     pub fn read_array<const N: usize>(&mut self, id: u16) -> Result<[u8; N], Sw> {
-        let object = self.object(id);
-        if self.memory.len(object)?.is_some_and(|len| len != N) {
-            return Err(Sw::MEMORY_FAILURE);
-        }
-        let mut out = [0; N];
-        self.memory.read(object, 0, &mut out)?;
-        Ok(out)
+        self.find_array(id)?.ok_or(Sw::REFERENCED_DATA_NOT_FOUND)
     }
 
     /// Whether this instance has an object `id`.
@@ -154,7 +177,7 @@ impl Context<'_> {
         let mut batch = Batch::new(&mut buffer);
         batch.put(self.object(id), data);
         let result = self.memory.commit(&batch).map_err(Sw::from);
-        zeroize::Zeroize::zeroize(&mut buffer);
+        zeroize::Zeroize::zeroize(buffer.as_mut_slice());
         result
     }
 

@@ -10,7 +10,9 @@
 
 mod world;
 
-use huiwan_purse::personalisation::{DGI_PUBLIC_INFO, DGI_SCHEME};
+use huiwan_purse::personalisation::{
+    Condition, DGI_FILE, DGI_FILE_CONTENT, DGI_PUBLIC_INFO, DGI_SCHEME, FileData, Shape,
+};
 use huiwan_purse::profile::Profile;
 use huiwan_purse::scheme::{Scheme, Settings};
 use proptest::prelude::*;
@@ -146,6 +148,46 @@ fn the_scheme_stays_once_anything_depends_on_it() {
     // A new installation begins anew.
     band.ok(&install(&[]));
     band.ok(&store(DGI_SCHEME, &[2]));
+}
+
+/// A session remembers its scheme only when nothing can change it any more, and the issuer's own files not at all.
+#[test]
+fn what_another_channel_brings_counts_at_once() {
+    let mut open = Profile::PBOC;
+    open.plain_keys = true;
+    let mut band = Band::blank(RamMemory::default(), modules(open), kept_entries());
+    band.ok(SELECT_ISSUER);
+    band.ok(&install(&[]));
+    assert_eq!(band.ok("0070000001"), [1]);
+    band.ok("01A4040008A00000063201010500");
+    // GET AUTHENTICATION CODE is known to one of the two schemes.
+    band.expect("81CA000009", "6D00");
+    band.ok(&store(DGI_SCHEME, &[Profile::CJT_166.code]));
+    band.expect("81CA000009", "6A88");
+    band.ok(&store(DGI_SCHEME, &[open.code]));
+    band.expect("81CA000009", "6D00");
+    band.ok(&store(DGI_SCHEME, &[Profile::CJT_166.code]));
+    personalise(&mut band, &groupings(Profile::CJT_166));
+    band.ok("815C000204");
+    band.ok("81CA000009");
+    // Remembered now, and nobody can change it.
+    band.expect(&store(DGI_SCHEME, &[open.code]), "6985");
+    band.ok("81CA000009");
+    // A file made and filled meanwhile.
+    band.expect("01B0870004", "6A82");
+    let file = FileData {
+        fid: 0xEF07,
+        sfi: 7,
+        shape: Shape::Transparent { size: 4 },
+        read: Condition::Free,
+        update: Condition::Never,
+    };
+    band.ok(&store(DGI_FILE, &file.to_bytes()));
+    band.expect("01B0870004", "00000000 9000");
+    band.ok(&store(DGI_FILE_CONTENT, &huiwan_testkit::hex("EF07000001020304")));
+    band.expect("01B0870004", "01020304 9000");
+    band.expect("01A4000002EF07", "9000");
+    band.expect("01B0000004", "01020304 9000");
 }
 
 #[test]

@@ -18,10 +18,7 @@ use crate::profile::AlgorithmRules;
 
 /// The set that was chosen, and whether that is for good.
 fn choice(cx: &mut Context<'_>) -> Result<(Option<Algorithm>, bool), Sw> {
-    if !cx.exists(objects::ALGORITHM)? {
-        return Ok((None, false));
-    }
-    let [set, blocked] = cx.read_array(objects::ALGORITHM)?;
+    let Some([set, blocked]) = cx.find_array(objects::ALGORITHM)? else { return Ok((None, false)) };
     let set = match set {
         0x01 => Algorithm::Tdes,
         0x02 => Algorithm::Sm4,
@@ -30,14 +27,24 @@ fn choice(cx: &mut Context<'_>) -> Result<(Option<Algorithm>, bool), Sw> {
     Ok((Some(set), blocked != 0))
 }
 
+/// The sets a key is looked for in, one after the other.
+pub(super) fn sets(cx: &mut Context<'_>) -> Result<&'static [Algorithm], Sw> {
+    Ok(match choice(cx)? {
+        (None, _) => &[Algorithm::Tdes, Algorithm::Sm4],
+        (Some(Algorithm::Sm4), _) => &[Algorithm::Sm4],
+        (Some(_), _) => &[Algorithm::Tdes],
+    })
+}
+
 /// The set that keys of this kind and index come from.
-pub(super) fn set_of(cx: &mut Context<'_>, kind: KeyKind, index: u8) -> Result<Algorithm, Sw> {
-    if let (Some(set), _) = choice(cx)? {
-        return Ok(set);
+fn set_of(cx: &mut Context<'_>, kind: KeyKind, index: u8) -> Result<Algorithm, Sw> {
+    for set in sets(cx)? {
+        if cx.exists(objects::key(*set, kind, index))? {
+            return Ok(*set);
+        }
     }
-    let missing = !cx.exists(objects::key(Algorithm::Tdes, kind, index))?;
-    let sm4 = missing && cx.exists(objects::key(Algorithm::Sm4, kind, index))?;
-    Ok(if sm4 { Algorithm::Sm4 } else { Algorithm::Tdes })
+    // No key anywhere: the set that is chosen, or the first.
+    Ok(sets(cx)?.first().copied().unwrap_or(Algorithm::Tdes))
 }
 
 impl<S: Suite> Purse<S> {

@@ -26,9 +26,6 @@ impl<S: Suite> Purse<S> {
         if !command.data().is_empty() {
             return Err(Sw::WRONG_LENGTH);
         }
-        if !cx.exists(objects::AUTH_CODE)? {
-            return Err(Sw::REFERENCED_DATA_NOT_FOUND);
-        }
         let code: [u8; LEN] = cx.read_array(objects::AUTH_CODE)?;
         reply.push(&code)?;
         session::set_auth_code_read(cx);

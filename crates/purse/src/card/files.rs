@@ -3,10 +3,9 @@
 //! [sheet 1.2, 5]
 
 use huiwan_apdu::{Command, Sw};
-use huiwan_card::files::{Access, BinaryTarget, File, Files, RecordTarget, Structure, Which};
+use huiwan_card::files::{Access, BinaryTarget, Current, File, Files, RecordTarget, Structure, Which};
 use huiwan_card::{Batch, Context, ResponseWriter};
-use huiwan_crypto::Suite;
-use zeroize::Zeroizing;
+use huiwan_crypto::{Suite, Wiped};
 
 use super::Purse;
 use super::session::{self, Challenge};
@@ -24,6 +23,7 @@ pub(super) const PIN: u8 = 0x02;
 /// Access condition: EXTERNAL AUTHENTICATE succeeded since the application was selected.
 pub(super) const AUTHENTICATED: u8 = 0x04;
 
+const INS_READ_BINARY: u8 = 0xB0;
 const INS_UPDATE_BINARY: u8 = 0xD6;
 const INS_UPDATE_RECORD: u8 = 0xDC;
 const INS_APPEND_RECORD: u8 = 0xE2;
@@ -119,6 +119,21 @@ pub(super) struct AllFiles([File<'static>; SCHEME_FILES + ISSUER_FILES]);
 impl AllFiles {
     /// The files of this instance.
     pub(super) fn of(cx: &mut Context<'_>, profile: &Profile) -> Result<Self, Sw> {
+        let mut files = Self::of_scheme(profile);
+        files.add_issuers(cx)?;
+        Ok(files)
+    }
+
+    /// The files among which a command finds its own: the issuer's are read only where the scheme has none that it means.
+    fn meant(cx: &mut Context<'_>, profile: &Profile, sfi: Option<u8>, current: Current) -> Result<Self, Sw> {
+        let mut files = Self::of_scheme(profile);
+        if files.all().target(sfi, current).is_err() {
+            files.add_issuers(cx)?;
+        }
+        Ok(files)
+    }
+
+    fn of_scheme(profile: &Profile) -> Self {
         /// A place that is not taken.
         const NONE: File<'static> = File {
             fid: 0,
@@ -132,18 +147,30 @@ impl AllFiles {
         let PurseFiles(scheme) = PurseFiles::new(profile);
         let mut files = [NONE; SCHEME_FILES + ISSUER_FILES];
         files.iter_mut().zip(scheme).for_each(|(place, file)| *place = file);
+        Self(files)
+    }
+
+    fn add_issuers(&mut self, cx: &mut Context<'_>) -> Result<(), Sw> {
+        let Self(files) = self;
         let mut places = files.iter_mut().skip(SCHEME_FILES);
         issuer_files::for_each(cx, |file| {
             if let Some(place) = places.next() {
                 *place = file;
             }
-        })?;
-        Ok(Self(files))
+        })
     }
 
     pub(super) const fn all(&self) -> Files<'_> {
         Files(&self.0)
     }
+}
+
+/// The short identifier a READ or an UPDATE names, if it does.
+fn short_identifier(command: &Command<'_>) -> Result<Option<u8>, Sw> {
+    Ok(match command.ins() {
+        INS_READ_BINARY | INS_UPDATE_BINARY => BinaryTarget::parse(command.p1(), command.p2())?.sfi,
+        _ => RecordTarget::parse(command.p1(), command.p2())?.sfi,
+    })
 }
 
 /// CLA 04 and 84, on any logical channel.
@@ -171,8 +198,8 @@ impl<S: Suite> Purse<S> {
             return Err(Sw::WRONG_LENGTH);
         };
         let granted = granted | Self::granted(cx);
-        let files = AllFiles::of(cx, &self.profile)?;
         let mut current = session::current(cx.volatile);
+        let files = AllFiles::meant(cx, &self.profile, short_identifier(command)?, current)?;
         files.all().read(cx, command, &mut current, granted, reply)?;
         session::set_current(cx.volatile, current);
         Ok(())
@@ -200,7 +227,7 @@ impl<S: Suite> Purse<S> {
         if data.is_empty() {
             return Err(Sw::WRONG_LENGTH);
         }
-        let mut plain = Zeroizing::new([0; 256]);
+        let mut plain = Wiped::<256>::new();
         let data = if self.wants_encryption(cx, command)? {
             if !secured {
                 return Err(Sw::SECURITY_STATUS);
@@ -209,8 +236,8 @@ impl<S: Suite> Purse<S> {
         } else {
             data
         };
-        let files = AllFiles::of(cx, &self.profile)?;
         let mut current = session::current(cx.volatile);
+        let files = AllFiles::meant(cx, &self.profile, short_identifier(command)?, current)?;
         let mut buffer = [0; 320];
         let mut batch = Batch::new(&mut buffer);
         if command.ins() == INS_UPDATE_RECORD {
@@ -244,13 +271,9 @@ impl<S: Suite> Purse<S> {
         if self.profile.encrypted_files.is_empty() {
             return Ok(false);
         }
-        let sfi = if command.ins() == INS_UPDATE_BINARY {
-            BinaryTarget::parse(command.p1(), command.p2())?.sfi
-        } else {
-            RecordTarget::parse(command.p1(), command.p2())?.sfi
-        };
-        let files = AllFiles::of(cx, &self.profile)?;
-        let file = files.all().target(sfi, session::current(cx.volatile))?;
+        let (sfi, current) = (short_identifier(command)?, session::current(cx.volatile));
+        let files = AllFiles::meant(cx, &self.profile, sfi, current)?;
+        let file = files.all().target(sfi, current)?;
         Ok(self.profile.encrypted_files.contains(&file.sfi))
     }
 

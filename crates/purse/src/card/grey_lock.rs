@@ -47,10 +47,7 @@ impl State {
 
     /// `None` if the purse was never locked.
     pub(super) fn read(cx: &mut Context<'_>) -> Result<Option<Self>, Sw> {
-        if !cx.exists(objects::GREY_LOCK)? {
-            return Ok(None);
-        }
-        let raw: [u8; Self::LEN] = cx.read_array(objects::GREY_LOCK)?;
+        let Some(raw) = cx.find_array::<{ Self::LEN }>(objects::GREY_LOCK)? else { return Ok(None) };
         let mut fields = Unpack::new(&raw);
         let account = Account::from_p2(fields.byte()).ok_or(Sw::MEMORY_FAILURE)?;
         Ok(Some(Self {

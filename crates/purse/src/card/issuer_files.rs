@@ -47,7 +47,7 @@ fn file(place: usize, data: &FileData) -> File<'static> {
 }
 
 fn definitions<'o>(cx: &mut Context<'_>, out: &'o mut [u8; DEFINITIONS]) -> Result<&'o [u8], Sw> {
-    if cx.exists(objects::FILES)? { cx.read(objects::FILES, out) } else { Ok(&[]) }
+    Ok(cx.find(objects::FILES, out)?.unwrap_or_default())
 }
 
 /// Each of the issuer's files in turn.

@@ -33,10 +33,7 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) fn read(cx: &mut Context<'_>) -> Result<Self, Sw> {
-        if !cx.exists(objects::LOCK)? {
-            return Ok(Self::default());
-        }
-        let [state, mac_errors, maintenance_errors] = cx.read_array(objects::LOCK)?;
+        let [state, mac_errors, maintenance_errors] = cx.find_array(objects::LOCK)?.unwrap_or_default();
         Ok(Self { state, mac_errors, maintenance_errors })
     }
 

@@ -143,10 +143,7 @@ pub(super) struct LastProof {
 
 impl LastProof {
     pub(super) fn read(cx: &mut Context<'_>) -> Result<Option<Self>, Sw> {
-        if !cx.exists(PROOF)? {
-            return Ok(None);
-        }
-        let raw: [u8; 11] = cx.read_array(PROOF)?;
+        let Some(raw) = cx.find_array::<11>(PROOF)? else { return Ok(None) };
         let mut fields = Unpack::new(&raw);
         let tti = Tti(fields.byte());
         let seq = fields.u16();
@@ -184,8 +181,12 @@ impl CardKey {
 
     /// The key of the set in use, or 9403.
     pub(super) fn read(cx: &mut Context<'_>, kind: KeyKind, index: u8) -> Result<Self, Sw> {
-        let set = algorithm::set_of(cx, kind, index)?;
-        Self::of_set(cx, set, kind, index)?.ok_or(status::KEY_INDEX)
+        for set in algorithm::sets(cx)? {
+            if let Some(key) = Self::of_set(cx, *set, kind, index)? {
+                return Ok(key);
+            }
+        }
+        Err(status::KEY_INDEX)
     }
 
     /// The key of one set, if it is there.
@@ -195,11 +196,9 @@ impl CardKey {
         kind: KeyKind,
         index: u8,
     ) -> Result<Option<Self>, Sw> {
-        let id = key(set, kind, index);
-        if !cx.exists(id)? {
+        let Some(raw) = cx.find_array::<{ Self::LEN }>(key(set, kind, index))?.map(Zeroizing::new) else {
             return Ok(None);
-        }
-        let raw = Zeroizing::new(cx.read_array::<{ Self::LEN }>(id)?);
+        };
         let mut fields = Unpack::new(&*raw);
         Ok(Some(Self {
             version: fields.byte(),
@@ -238,10 +237,7 @@ pub(super) struct Tries {
 
 impl Tries {
     pub(super) fn left(&self, cx: &mut Context<'_>) -> Result<u8, Sw> {
-        if !cx.exists(self.object)? {
-            return Ok(self.limit);
-        }
-        let [left] = cx.read_array(self.object)?;
+        let left = cx.find_array(self.object)?.map_or(self.limit, |[left]| left);
         Ok(left.min(self.limit))
     }
 

@@ -4,7 +4,7 @@ use huiwan_apdu::Sw;
 use huiwan_card::{Batch, Context, ObjectId};
 use huiwan_crypto::Suite;
 
-use super::{Purse, objects};
+use super::{Purse, objects, session};
 use crate::scheme::Scheme;
 
 impl<S: Suite> Purse<S> {
@@ -25,8 +25,7 @@ impl<S: Suite> Purse<S> {
     /// since a grouping whose answer was lost is sent again.
     pub(super) fn take_scheme(&self, cx: &mut Context<'_>, data: &[u8]) -> Result<(), Sw> {
         self.check_scheme(data)?;
-        let mut stored = [0; Scheme::MAX_LEN];
-        if cx.exists(objects::SCHEME)? && cx.read(objects::SCHEME, &mut stored)? == data {
+        if cx.find(objects::SCHEME, &mut [0; Scheme::MAX_LEN])? == Some(data) {
             return Ok(());
         }
         if Self::holds_more_than_scheme(cx)? {
@@ -35,15 +34,25 @@ impl<S: Suite> Purse<S> {
         cx.put(objects::SCHEME, data)
     }
 
-    /// This application as the instance's scheme has it.
+    /// This application as the instance's scheme has it. The session remembers the scheme as soon as a purse is there: from
+    /// then on nothing changes it, whoever personalises the instance, on whatever channel.
     pub(super) fn of_instance(&self, cx: &mut Context<'_>) -> Result<Self, Sw> {
-        if !cx.exists(objects::SCHEME)? {
+        let mut stored = [0; Scheme::MAX_LEN];
+        let scheme = match session::scheme(cx.volatile) {
+            Some(remembered) => remembered,
+            None => {
+                let scheme = cx.find(objects::SCHEME, &mut stored)?.unwrap_or_default();
+                if Self::has_purse(cx)? {
+                    session::set_scheme(cx.volatile, scheme);
+                }
+                scheme
+            }
+        };
+        if scheme.is_empty() {
             return Ok(Self::new(self.profile));
         }
-        let mut stored = [0; Scheme::MAX_LEN];
-        let stored = cx.read(objects::SCHEME, &mut stored)?;
         // It was checked when it came; other firmware since may not know it any more.
-        let scheme = Scheme::parse(stored).map_err(|_| Sw::MEMORY_FAILURE)?;
+        let scheme = Scheme::parse(scheme).map_err(|_| Sw::MEMORY_FAILURE)?;
         scheme.resolve(&self.profile).map(Self::new).ok_or(Sw::FUNCTION_NOT_SUPPORTED)
     }
 

@@ -1,7 +1,7 @@
 //! What a session remembers between its commands, in the instance's volatile slot.
 //!
 //! Layout: phase 1 ‖ account 1 ‖ initialisation data 11 ‖ random 4 ‖ challenge length 1 ‖ challenge 8 ‖ security status 1
-//! ‖ current file and record 3, a [`Current`] ‖ cached records, a [`RecordCache`].
+//! ‖ current file and record 3, a [`Current`] ‖ the scheme, its length and 1 before it 10 ‖ cached records, a [`RecordCache`].
 
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::files::{Current, RecordCache};
@@ -10,13 +10,15 @@ use huiwan_card::{Context, ResponseWriter};
 use crate::account::Account;
 use crate::command::Init;
 use crate::pack::{Pack, Unpack};
+use crate::scheme::Scheme;
 use crate::tti::Tti;
 
 const SESSION: usize = 17;
 const CHALLENGE: usize = 9;
 const STATUS: usize = 1;
 const CURRENT_AT: usize = SESSION + CHALLENGE + STATUS;
-const CACHE_AT: usize = CURRENT_AT + Current::LEN;
+const SCHEME_AT: usize = CURRENT_AT + Current::LEN;
+const CACHE_AT: usize = SCHEME_AT + 1 + Scheme::MAX_LEN;
 
 /// Bytes the cache takes: two 128-byte records and a trip record, each with a head of six bytes, and a length. HB holds
 /// about 255 bytes in all. \[S:HB\]
@@ -223,6 +225,21 @@ pub(super) fn take_auth_code_read(cx: &mut Context<'_>) -> bool {
 /// Remembers that the authentication code was read.
 pub(super) fn set_auth_code_read(cx: &mut Context<'_>) {
     set(cx, AUTH_CODE_READ, true);
+}
+
+/// The scheme's bytes, none where the instance was told none; `None` as long as they are not remembered.
+pub(super) fn scheme<'v>(volatile: &'v [u8]) -> Option<&'v [u8]> {
+    let (len, scheme) = volatile.get(SCHEME_AT..)?.split_first()?;
+    scheme.get(..usize::from(len.checked_sub(1)?))
+}
+
+/// Remembers the scheme's bytes.
+pub(super) fn set_scheme(volatile: &mut [u8], scheme: &[u8]) {
+    let place = volatile.get_mut(SCHEME_AT..CACHE_AT).and_then(<[u8]>::split_first_mut);
+    let Some((len, place)) = place else { return };
+    let (Some(place), Ok(used)) = (place.get_mut(..scheme.len()), u8::try_from(scheme.len())) else { return };
+    place.copy_from_slice(scheme);
+    *len = used.saturating_add(1);
 }
 
 /// The current file and record.
