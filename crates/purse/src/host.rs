@@ -3,7 +3,8 @@
 //!
 //! Keys are used through [`LoadKeys`], at the level of the business, so that an HSM over a network and [`SoftLoadKeys`]
 //! are interchangeable. Load, unload, limit update and grey unlock are one [`OnlineSession`](online::OnlineSession); what
-//! each does with money stands in [`load`], [`unload`], [`limit`] and [`grey_unlock`].
+//! each does with money stands in [`load`], [`unload`], [`limit`] and [`grey_unlock`]. [`tsm_job`] is a load over the air that any
+//! worker carries on.
 
 pub mod grey_unlock;
 pub mod hierarchy;
@@ -13,6 +14,7 @@ pub mod online;
 pub mod personalise;
 pub mod settlement;
 mod soft;
+pub mod tsm_job;
 pub mod unload;
 
 pub use soft::{SoftLoadKeys, TacKeyId};
