@@ -1,19 +1,21 @@
 //! The state machine of a secure channel on a whole card, row by row of the table at the head of `card/secure_channel.rs`, for SCP02 and
-//! SCP03. [GPC 10.2, D.1, E.1, AmdD 5]
+//! SCP03, then for SCP11. [GPC 10.2, D.1, E.1, AmdD 5, AmdF 5]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 
+mod scp11_host;
 mod support;
 
 use huiwan_apdu::{Command, Sw};
 use huiwan_crypto::mac::{Padding, alg3};
 use huiwan_crypto::{Aes, BlockKey, Tdes};
-use huiwan_gp::card::{CardProfile, Factory, TEST_KEY};
+use huiwan_gp::card::{CardProfile, Factory, Scp11Profile, TEST_KEY};
 use huiwan_gp::host::secure_channel::{AwaitAcceptance, AwaitCard, Open};
 use huiwan_gp::initialize_update::Answer;
 use huiwan_gp::secure_channel::{Level, StaticKeysRef};
 use huiwan_gp::{scp02, scp03};
 use huiwan_testkit::hex;
+use scp11_host::{ScpCard, VARIANTS, Wish, certify_host, chain, provisioning, with_scp11};
 use support::*;
 
 type MapCard<'a> = Card<'a, MapMemory>;
@@ -505,5 +507,263 @@ fn a_session_without_macs_ends_with_the_personalisation_of_the_card() {
         assert_eq!(run(card, &mut session, &hex(GET_DATA)).1, 0x9000);
         let mut session = protocol.open(card, 0x80, Level::CMac);
         assert_eq!(run(card, &mut session, &hex(GET_STATUS)).1, 0x9000);
+    });
+}
+
+type Scp11Card<'a> = ScpCard<'a, MapMemory>;
+
+/// Runs `f` on a new card with SCP11 for each variant and both levels.
+fn every_variant(f: impl Fn(&mut Scp11Card<'_>, Wish<'static>)) {
+    let profile = Scp11Profile::DEFAULT;
+    let (provisioned, ()) = with_scp11(profile, new_memory(&Factory::TEST), |card| {
+        let mut session = open(card, 0x30, &test_keys(), Level::CMac);
+        for command in provisioning().iter().chain([&install_toy(&TOY_AID, &hex("C900"))]) {
+            assert_eq!(run(card, &mut session, command).1, 0x9000);
+        }
+    });
+    for variant in VARIANTS {
+        for level in [Level::All, Level::CMacRMac] {
+            let wish = Wish { level, ..Wish::new(variant) };
+            with_scp11(profile, provisioned.clone(), |card| f(card, wish));
+        }
+    }
+}
+
+/// What a session of this variant reads: the registry, or what anyone may ask.
+fn read(wish: Wish<'_>) -> &'static str {
+    if wish.variant.authenticates_host() { GET_STATUS } else { GET_DATA }
+}
+
+/// As [`assert_none`], and no certificate waits.
+fn assert_none_scp11(card: &mut Scp11Card<'_>, wish: Wish<'_>, what: &str) {
+    assert_eq!(card.sw(&hex(GET_STATUS)), 0x6982, "{what}");
+    assert_eq!(card.sw(&hex(GET_DATA)), 0x9000, "{what}");
+    if wish.variant.authenticates_host() {
+        assert_eq!(card.sw(&wish.command()), 0x6985, "{what}");
+    }
+}
+
+#[test]
+fn scp11_handshake_with_an_unknown_key_ends_the_session() {
+    every_variant(|card, wish| {
+        for (at, value) in [(2, 0x7F), (3, 0x12)] {
+            let mut old = wish.open(card).unwrap();
+            if wish.variant.authenticates_host() {
+                certify_host(card, false);
+                assert_eq!(card.sw(&wrap(&mut old, GET_STATUS)), 0x6982, "with the first certificate");
+                certify_host(card, false);
+            }
+            let mut unknown = wish.command();
+            unknown[at] = value;
+            assert_eq!(card.sw(&unknown), 0x6A88);
+            assert_eq!(card.sw(&wrap(&mut old, read(wish))), 0x6982, "the old session is gone");
+            assert_none_scp11(card, wish, "unknown key");
+        }
+    });
+}
+
+#[test]
+fn scp11_handshake_ends_what_was_open_or_aborted() {
+    every_variant(|card, wish| {
+        // Open.
+        let mut old = wish.open(card).unwrap();
+        assert_eq!(run(card, &mut old, &hex(read(wish))).1, 0x9000);
+        let mut new = wish.open(card).unwrap();
+        let sent = wrap(&mut new, read(wish));
+        // The other session's MAC ends this one; of b and c as of a.
+        assert_eq!(card.sw(&wrap(&mut old, read(wish))), 0x6982);
+        assert_eq!(card.sw(&sent), 0x6982);
+        // Aborted.
+        let mut new = wish.open(card).unwrap();
+        assert_eq!(run(card, &mut new, &hex(read(wish))).1, 0x9000);
+        // By INITIALIZE UPDATE, and that by a handshake.
+        assert_eq!(card.sw(&apdu([0x80, 0x50, 0x30, 0], &[1; 8])), 0x9000);
+        assert_eq!(card.sw(&wrap(&mut new, read(wish))), 0x6982);
+        assert_eq!(card.sw(&apdu([0x80, 0x50, 0x30, 0], &[1; 8])), 0x9000);
+        let mut new = wish.open(card).unwrap();
+        assert_eq!(run(card, &mut new, &hex(read(wish))).1, 0x9000);
+    });
+}
+
+/// There is no counter: what is spent is a certificate, by any attempt; and a handshake that is replayed opens a channel with the card's
+/// fresh key, except for c.
+#[test]
+fn scp11_certificates_are_forgotten_like_a_challenge() {
+    every_variant(|card, wish| {
+        if !wish.variant.authenticates_host() {
+            return;
+        }
+        let between = [
+            ("00A4040000", false),
+            ("00A4040008A00000015100000000", false),
+            ("8050300008010203040506070800", false),
+            // The card's own certificates may be read between those of the host; nothing depends on the order.
+            ("80CABF2106A6048302130300", true),
+            (GET_DATA, true),
+            (GET_STATUS, true),
+            ("84F280020A4F00000000000000000000", true),
+        ];
+        for (command, stays) in between {
+            certify_host(card, false);
+            card.send(&hex(command));
+            let expected = if stays { 0x9000 } else { 0x6985 };
+            assert_eq!(card.sw(&wish.command()), expected, "{command}");
+            assert_eq!(card.sw(&wish.command()), 0x6985, "{command}");
+        }
+        // What is wrong with the command costs the certificates too. [sheet 2.5: NONE]
+        let mut wrong = wish.command();
+        let last = wrong.len() - 2;
+        wrong[last] ^= 1;
+        certify_host(card, false);
+        assert_eq!(card.sw(&wrong), 0x6A80);
+        assert_none_scp11(card, wish, "wrong host");
+    });
+}
+
+#[test]
+fn scp11_a_fault_aborts_an_open_session() {
+    every_variant(|card, wish| {
+        type Fault = fn(&mut Vec<u8>);
+        let faults: [(&str, Fault); 6] = [
+            ("wrong MAC", |sent| *sent.iter_mut().nth_back(1).unwrap() ^= 1),
+            ("wrong header", |sent| sent[3] ^= 0x80),
+            ("no MAC", |sent| *sent = [&[0x80], &sent[1..4], &[0]].concat()),
+            ("nothing, but said", |sent| sent.truncate(4)),
+            ("Lc too long", |sent| sent[4] += 9),
+            ("Lc too short", |sent| sent[4] -= 3),
+        ];
+        for (what, fault) in faults {
+            let mut session = wish.open(card).unwrap();
+            assert_eq!(run(card, &mut session, &hex(read(wish))).1, 0x9000);
+            let right = wrap(&mut session, read(wish));
+            let mut sent = right.clone();
+            fault(&mut sent);
+            assert_eq!(card.send(&sent), hex("6982"), "{what}, {:?}", wish.variant);
+            for command in [&right, &wrap(&mut session, GET_DATA), &hex("84CA006600")] {
+                assert_eq!(card.send(command), hex("6982"), "{what}, {:?}", wish.variant);
+            }
+            assert_none_scp11(card, wish, what);
+            assert_eq!(card.send(&right), hex("6982"), "{what}: still");
+        }
+    });
+}
+
+#[test]
+fn scp11_an_error_under_good_protection_ends_nothing() {
+    every_variant(|card, wish| {
+        let known = wish.variant.authenticates_host();
+        let mut session = wish.open(card).unwrap();
+        let rows = [
+            ("80F28002024F0000", 0x9000),
+            ("80F24002024F0000", 0x9000),
+            ("80F28002015C00", 0x6A80),
+            ("80F2810200", 0x6A86),
+            ("80E4000003D20131", 0x6A88),
+        ];
+        for (command, expected) in rows {
+            // Nobody manages nothing, whatever else is wrong.
+            let expected = if known { expected } else { 0x6982 };
+            assert_eq!(run(card, &mut session, &hex(command)).1, expected, "{command} {:?}", wish.variant);
+        }
+        for (command, expected) in [("8001000000", 0x6D00), ("80CA123400", 0x6A88), (GET_DATA, 0x9000)] {
+            assert_eq!(run(card, &mut session, &hex(command)).1, expected, "{command} {:?}", wish.variant);
+        }
+    });
+}
+
+#[test]
+fn scp11_selection_reset_and_channel_end_a_session() {
+    every_variant(|card, wish| {
+        type End = fn(&mut Scp11Card<'_>);
+        let ends: [(&str, End); 4] = [
+            ("another application", |card| {
+                assert_eq!(card.sw(&select(&TOY_AID)), 0x9000);
+                assert_eq!(card.sw(&hex("00A4040000")), 0x9000);
+            }),
+            ("the same", |card| assert_eq!(card.sw(&select(&hex("A000000151000000"))), 0x9000)),
+            ("the default one", |card| assert_eq!(card.sw(&hex("00A4040000")), 0x9000)),
+            ("reset", |card| card.power_on()),
+        ];
+        for (what, end) in ends {
+            let mut session = wish.open(card).unwrap();
+            let next = wrap(&mut session, read(wish));
+            end(card);
+            assert_eq!(card.sw(&next), 0x6982, "{what}");
+            assert_none_scp11(card, wish, what);
+            // Certificates end the same way.
+            if wish.variant.authenticates_host() {
+                certify_host(card, false);
+                end(card);
+                assert_eq!(card.sw(&wish.command()), 0x6985, "{what}");
+            }
+        }
+        // A selection that finds nothing selects nothing, and ends nothing.
+        let mut session = wish.open(card).unwrap();
+        assert_eq!(card.sw(&select(&hex("A000000003"))), 0x6A82);
+        assert_eq!(run(card, &mut session, &hex(read(wish))).1, 0x9000);
+        // Another channel with a session of its own, which the first does not notice, and which ends with its channel.
+        assert_eq!(card.send(&hex("0070000001")), hex("019000"));
+        assert_eq!(card.sw(&apdu([0x01, 0xA4, 0x04, 0x00], &TOY_AID)), 0x9000);
+        let on_1 = |mut command: Vec<u8>| {
+            command[0] |= 1;
+            command
+        };
+        if wish.variant.authenticates_host() {
+            for (certificate, p2) in chain(false).iter().zip([0x90, 0x10]) {
+                assert_eq!(card.sw(&apdu([0x81, 0x2A, 0x03, p2], certificate)), 0x9000);
+            }
+        }
+        let answer = card.send(&on_1(wish.command()));
+        let mut other = wish.opened(&answer).unwrap();
+        let (told, sw) = run(card, &mut other, &hex(ECHO_ON_1));
+        assert_eq!((&told[5..], sw), (&[0x11, 0x22][..], 0x9000));
+        assert_eq!(run(card, &mut session, &hex(read(wish))).1, 0x9000);
+        let next = wrap(&mut other, ECHO_ON_1);
+        assert_eq!(card.sw(&hex("00708001")), 0x9000);
+        assert_eq!(card.send(&hex("0070000001")), hex("019000"));
+        assert_eq!(card.sw(&apdu([0x01, 0xA4, 0x04, 0x00], &TOY_AID)), 0x9000);
+        assert_eq!(card.sw(&next), 0x6982);
+        assert_eq!(run(card, &mut session, &hex(read(wish))).1, 0x9000);
+    });
+}
+
+#[test]
+fn scp11_an_interrupted_chain_is_discarded_and_the_session_stays() {
+    every_variant(|card, wish| {
+        if !wish.variant.authenticates_host() {
+            return;
+        }
+        let mut session = wish.open(card).unwrap();
+        let command = install_toy(&[0xF0, 1, 2, 3, 4, 1, 2], &hex("C9021234"));
+        let data = &command[5..command.len() - 1];
+        let more = apdu([0x80, 0xE6, 0x8C, 0x00], &data[..10]);
+        let last = apdu([0x80, 0xE6, 0x0C, 0x00], &data[10..]);
+        for between in [GET_STATUS, GET_DATA, "80E4000003D20131", "8001000000"] {
+            assert_eq!(run(card, &mut session, &more).1, 0x9000);
+            assert_eq!(run(card, &mut session, &hex(between)).1, 0x6985, "{between}");
+            assert_eq!(run(card, &mut session, &last).1, 0x6A80, "{between}");
+        }
+        assert_eq!(run(card, &mut session, &more).1, 0x9000);
+        assert_eq!(run(card, &mut session, &last).1, 0x9000);
+        // A chain does not outlive its session.
+        assert_eq!(run(card, &mut session, &more).1, 0x9000);
+        let mut session = wish.open(card).unwrap();
+        assert_eq!(run(card, &mut session, &last).1, 0x6A80);
+        assert_eq!(run(card, &mut session, &hex(GET_STATUS)).1, 0x9000);
+    });
+}
+
+/// A host that gets an answer without protection, or a wrong one, is done with the session; an error needs no protection. [AmdD 6.2.5]
+#[test]
+fn scp11_no_mac_on_an_error() {
+    every_variant(|card, wish| {
+        let mut session = wish.open(card).unwrap();
+        let sent = wrap(&mut session, "80CA123400");
+        assert_eq!(card.send(&sent), hex("6A88"));
+        assert_eq!(session.unwrap(&hex("6A88"), &mut [0; 8]).unwrap().sw(), Sw::new(0x6A88));
+        assert_eq!(run(card, &mut session, &hex(read(wish))).1, 0x9000);
+        wrap(&mut session, read(wish));
+        assert!(session.unwrap(&hex("9000"), &mut [0; 8]).is_err());
+        assert!(session.is_dead());
     });
 }

@@ -5,14 +5,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 
+mod scp11_host;
 mod support;
+
+use std::sync::OnceLock;
 
 use huiwan_apdu::{Command, Ne, Sw};
 use huiwan_card::{ResponseWriter, SecureChannel};
 use huiwan_crypto::ec::{EcPrivate, P256};
 use huiwan_crypto::kdf::Sha256;
 use huiwan_gp::card::secure_channel::{CardKeys, SESSION_LEN, Session};
-use huiwan_gp::card::{CardProfile, Factory, TEST_KEY};
+use huiwan_gp::card::{CardProfile, Factory, Scp11Profile, TEST_KEY};
 use huiwan_gp::host::secure_channel::{AwaitCard, AwaitReceipt, Open, SessionError};
 use huiwan_gp::initialize_update::Answer;
 use huiwan_gp::scp03::challenge::Counter;
@@ -22,6 +25,7 @@ use huiwan_gp::secure_channel::Level;
 use huiwan_gp::{scp02, scp03};
 use huiwan_testkit::hex;
 use huiwan_testkit::rng::Seeded;
+use scp11_host::{Wish, certify_host, provisioning, with_scp11};
 use support::*;
 
 const AID: [u8; 8] = [0xA0, 0, 0, 1, 0x51, 0, 0, 0];
@@ -457,14 +461,28 @@ fn an_unprotected_answer_is_never_success() {
     }
 }
 
-/// A whole card with both protocols, a session open on it.
-fn on_a_card((protocol, level): (Protocol, Level), f: impl FnOnce(&mut Card<'_, MapMemory>, &mut Open)) {
+/// Sends bytes to a card.
+type Send<'a> = &'a mut dyn FnMut(&[u8]) -> Vec<u8>;
+
+fn status(send: Send<'_>, command: &[u8]) -> u16 {
+    u16::from_be_bytes(*send(command).last_chunk::<2>().unwrap())
+}
+
+/// A whole card with a session open on it.
+fn on_a_card((protocol, level): (Protocol, Level), f: impl FnOnce(Send<'_>, &mut Open)) {
     let des = scp02::StaticKeys::base(&TEST_KEY).unwrap();
     let factory = Factory::TEST.with_scp02_test_keys();
     let profile = match protocol {
         Protocol::Scp02(options) => CardProfile::DEFAULT.with_scp02(options),
         Protocol::Scp03(_, options) => CardProfile::DEFAULT.with_scp03(options),
-        Protocol::Scp11(..) => panic!("the handshake has tests of its own"),
+        Protocol::Scp11(variant, key_len, mode) => {
+            let wish = Wish { level, key_len, mode, ..Wish::new(variant) };
+            with_scp11(Scp11Profile::DEFAULT.with_mode(mode), scp11_memory(), |card| {
+                let mut session = wish.open(card).unwrap();
+                f(&mut |command| card.send(command), &mut session);
+            });
+            return;
+        }
     };
     with_card(&profile, new_memory(&factory), |card| {
         let mut session = match protocol {
@@ -476,8 +494,24 @@ fn on_a_card((protocol, level): (Protocol, Level), f: impl FnOnce(&mut Card<'_, 
             Protocol::Scp02(options) => open_scp02(card, options, &des, level),
             _ => open(card, 0x30, &test_keys(), level),
         };
-        f(card, &mut session);
+        f(&mut |command| card.send(command), &mut session);
     });
+}
+
+/// A card with the keys of SCP11, and a certificate of the one for b.
+fn scp11_memory() -> MapMemory {
+    static MEMORY: OnceLock<MapMemory> = OnceLock::new();
+    let make = || {
+        let (memory, ()) = with_scp11(Scp11Profile::DEFAULT, new_memory(&Factory::TEST), |card| {
+            let mut session = open(card, 0x30, &test_keys(), Level::CMac);
+            let certificate = apdu([0x80, 0xE2, 0x90, 0x00], &hex("A60483021303BF2103010203"));
+            for command in provisioning().iter().chain([&certificate]) {
+                assert_eq!(run(card, &mut session, command).1, 0x9000);
+            }
+        });
+        memory
+    };
+    MEMORY.get_or_init(make).clone()
 }
 
 /// As the others, with the "i" that the answer of a card does not tell.
@@ -508,14 +542,30 @@ fn cards() -> Vec<(Protocol, Level)> {
             cards.push((Protocol::Scp03(16, scp03::Options::I70.with_mode(mode)), level));
         }
     }
+    cards.extend([
+        (Protocol::Scp11(Variant::A, 16, Mode::S8), Level::All),
+        (Protocol::Scp11(Variant::B, 24, Mode::S8), Level::CMacRMac),
+        (Protocol::Scp11(Variant::C, 32, Mode::S8), Level::All),
+        (Protocol::Scp11(Variant::A, 32, Mode::S16), Level::CMacRMac),
+        (Protocol::Scp11(Variant::B, 16, Mode::S16), Level::All),
+        (Protocol::Scp11(Variant::C, 16, Mode::S16), Level::CMacRMac),
+    ]);
     cards
 }
 
-/// GET STATUS as sent to a whole card, each of its bits flipped: the status word, and whether the session lives.
+/// GET STATUS as sent to a whole card, each of its bits flipped: the status word, and whether the session lives. Where the host is nobody,
+/// GET DATA.
 #[test]
 fn every_bit_sent_to_a_card() {
     for card in cards() {
-        for command in ["80F28002024F0000", "80F2800200"] {
+        let scp11 = matches!(card.0, Protocol::Scp11(..));
+        let commands = match card.0 {
+            Protocol::Scp11(Variant::B, ..) => ["80CABF2106A6048302130300", "80CA00E000"],
+            _ => ["80F28002024F0000", "80F2800200"],
+        };
+        // A handshake with certificates takes its time; the longer MAC has its place in one command.
+        let few = matches!(card.0, Protocol::Scp11(_, _, Mode::S16));
+        for command in commands.into_iter().skip(usize::from(few)) {
             let mut len = 0;
             on_a_card(card, |_, session| {
                 let mut wire = [0; 64];
@@ -523,10 +573,12 @@ fn every_bit_sent_to_a_card() {
             });
             for bit in 0..len * 8 {
                 let (expected, lives): (&[u16], bool) = match bit {
-                    0 => (&[0x6982], false),    // interindustry: the MAC is over another class
-                    1 => (&[0x6881], true),     // channel 8 is not open: the domain never sees it
-                    2 => (&[0x6982], false),    // a reserved bit, under the MAC
-                    3 => (&[0x6982], false),    // chaining is under the MAC
+                    0 => (&[0x6982], false), // interindustry: the MAC is over another class
+                    1 => (&[0x6881], true),  // channel 8 is not open: the domain never sees it
+                    2 => (&[0x6982], false), // a reserved bit, under the MAC
+                    // Chaining is under the MAC. A card that joins chains keeps the piece, and the whole is no command of this session.
+                    3 if scp11 => (&[0x9000], false),
+                    3 => (&[0x6982], false),
                     4 => (&[0x6982], false),    // another kind of secure messaging
                     5 => (&[0x6982], false),    // no secure messaging where it was agreed
                     6 | 7 => (&[0x6881], true), // channels 2 and 1 are not open
@@ -535,29 +587,103 @@ fn every_bit_sent_to_a_card() {
                     // Le is under no MAC: the command is carried out, and only how the answer is fetched is another matter.
                     _ => (&[], true),
                 };
-                on_a_card(card, |element, session| {
+                on_a_card(card, |send, session| {
                     let what = format!("{card:?} {command} bit {bit}");
                     let mut wire = [0; 64];
                     let right = session.wrap(&Command::parse(&hex(command)).unwrap(), &mut wire).unwrap();
                     let right = right.to_vec();
                     let mut flipped = right.clone();
                     flipped[bit / 8] ^= 0x80 >> (bit % 8);
-                    let got = element.sw(&flipped);
+                    let got = status(send, &flipped);
                     let carried_out = got == 0x9000 || got == 0x6A80 || got >> 8 == 0x61;
                     assert!(
                         expected.contains(&got) || expected.is_empty() && carried_out,
                         "{what}: {got:04X}"
                     );
+                    let late = status(send, &right);
                     if bit >= (len - 1) * 8 {
                         // Executed once: the session has gone on, the same bytes are a replay.
-                        assert_eq!(element.sw(&right), 0x6982, "{what}");
+                        assert_eq!(late, 0x6982, "{what}");
                     } else {
-                        let late = element.sw(&right);
                         assert_eq!(late == 0x6982, !lives, "{what}: {late:04X}");
                     }
                 });
             }
         }
+    }
+}
+
+/// What the card sends back under SCP11 reaches the host whole, or the session is over.
+#[test]
+fn every_bit_of_an_answer_from_a_card_is_fatal() {
+    for variant in scp11_host::VARIANTS {
+        for (level, mode) in [(Level::All, Mode::S8), (Level::CMacRMac, Mode::S16)] {
+            let wish = Wish { level, mode, ..Wish::new(variant) };
+            with_scp11(Scp11Profile::DEFAULT.with_mode(mode), scp11_memory(), |card| {
+                if variant.authenticates_host() {
+                    certify_host(card, false);
+                }
+                let opening = card.send(&wish.command());
+                // The host's end of the session, as often as it takes, before it gets this answer.
+                let ask = hex("80CA008307A6054203A1A2A300");
+                let host = || {
+                    let mut host = wish.opened(&opening).unwrap();
+                    let mut wire = [0; 64];
+                    let certificate = hex("80CABF2106A6048302130300");
+                    let sent = host.wrap(&Command::parse(&certificate).unwrap(), &mut wire).unwrap().to_vec();
+                    (host, sent)
+                };
+                let answer = card.send(&host().1);
+                assert_eq!(host().0.unwrap(&answer, &mut [0; 64]).unwrap().data(), hex("BF2103010203"));
+                for bit in 0..answer.len() * 8 {
+                    let (mut host, _) = host();
+                    let mut flipped = answer.clone();
+                    flipped[bit / 8] ^= 0x80 >> (bit % 8);
+                    let refused = host.unwrap(&flipped, &mut [0; 64]).map(|_| ());
+                    assert_eq!(refused, Err(SessionError::NotAuthentic), "{variant:?} {mode:?} bit {bit}");
+                    assert!(host.is_dead());
+                    assert!(host.wrap(&Command::parse(&ask).unwrap(), &mut [0; 64]).is_err());
+                }
+            });
+        }
+    }
+}
+
+/// MUTUAL and INTERNAL AUTHENTICATE: a changed command opens nothing that the host takes for its session, and neither does a changed answer.
+#[test]
+fn every_bit_of_the_handshake() {
+    for variant in scp11_host::VARIANTS {
+        with_scp11(Scp11Profile::DEFAULT, scp11_memory(), |card| {
+            let wish = Wish::new(variant);
+            let right = wish.command();
+            let mut handshake = |command: &[u8]| {
+                assert_eq!(card.sw(&select(&AID)), 0x9000);
+                if variant.authenticates_host() {
+                    certify_host(card, false);
+                }
+                card.send(command)
+            };
+            let answer = handshake(&right);
+            assert!(wish.opened(&answer).is_ok());
+            // Data: parameters, key usage, types, the host's point.
+            let (mut refused, mut other_keys) = (0, 0);
+            for bit in 5 * 8..(right.len() - 1) * 8 {
+                let mut flipped = right.clone();
+                flipped[bit / 8] ^= 0x80 >> (bit % 8);
+                match wish.opened(&handshake(&flipped)).map(|_| ()) {
+                    Err(0) => other_keys += 1,
+                    Err(0x6A80 | 0x6985) => refused += 1,
+                    other => panic!("{variant:?} bit {bit}: {other:04X?}"),
+                }
+            }
+            // The point is off its curve; another level or length of keys is agreed to, by one end.
+            assert!(refused > 600 && (1..20).contains(&other_keys), "{refused} {other_keys}");
+            for bit in 0..(answer.len() - 2) * 8 {
+                let mut flipped = answer.clone();
+                flipped[bit / 8] ^= 0x80 >> (bit % 8);
+                assert_eq!(wish.opened(&flipped).unwrap_err(), 0, "{variant:?} bit {bit}");
+            }
+        });
     }
 }
 

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 
+use std::sync::OnceLock;
+
 use huiwan_apdu::{Command, Sw};
 use huiwan_card::{DateTime, Element, Environment, Memory, Module, ModuleId};
 use huiwan_crypto::ec::{EcPrivate, EcPublic, P256};
@@ -286,9 +288,10 @@ pub fn chain(x509: bool) -> [Vec<u8>; 2] {
 }
 
 pub fn certify_host<M: Memory>(card: &mut ScpCard<'_, M>, x509: bool) {
-    let [first, second] = chain(x509);
-    assert_eq!(certify(card, &first, true), 0x9000);
-    assert_eq!(certify(card, &second, false), 0x9000);
+    static CHAINS: [OnceLock<[Vec<u8>; 2]>; 2] = [OnceLock::new(), OnceLock::new()];
+    let [first, second] = CHAINS[usize::from(x509)].get_or_init(|| chain(x509));
+    assert_eq!(certify(card, first, true), 0x9000);
+    assert_eq!(certify(card, second, false), 0x9000);
 }
 
 /// What a host asks for.

@@ -26,11 +26,9 @@ impl CardManager<'_> {
         x: &mut Exchange<'_, '_, '_, '_, '_>,
         command: &Command<'_>,
     ) -> Result<Done, Sw> {
-        let chain = core::mem::take(&mut x.progress.chain);
-        let result = match chain {
-            0 | PERFORM_SECURITY_OPERATION => self.certificate::<C, H>(x, command, chain == 0),
-            _ => Err(Sw::CONDITIONS_NOT_SATISFIED),
-        };
+        // A chain of another command was of the former session, and ends with it.
+        let first = core::mem::take(&mut x.progress.chain) != PERFORM_SECURITY_OPERATION;
+        let result = self.certificate::<C, H>(x, command, first);
         if result.is_err() {
             x.session.end();
             x.progress.end_session();
