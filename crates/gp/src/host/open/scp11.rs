@@ -13,7 +13,8 @@ use crate::scp11::authenticate::DATA_MAX;
 use crate::scp11::{Variant, certificate_request, perform_security_operation};
 use crate::secure_channel::{Level, Scp};
 
-/// How to open an SCP11 channel.
+/// How to open an SCP11 channel. The card's certificates pass through the output buffers of manager and key store: chains of X.509
+/// certificates, which may have 2,000 bytes, need more than [`OUT_LEN`](crate::host::manager::OUT_LEN).
 ///
 /// ```
 /// use huiwan_crypto::ec::{EcPrivate, P256};
