@@ -4,13 +4,15 @@
 #![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use huiwan::element::{Modules, SecureElement};
 use huiwan::sample::{self, BANK_AID, TRANSIT_AID};
 use huiwan::tsm::{self, Visit};
 use huiwan_apdu::{Aid, Command};
 use huiwan_card::{Cut, Environment, Interface, Journal, Memory, Module, ObjectId, RamFlash};
-use huiwan_crypto::{Des, International, Suite, Tdes};
+use huiwan_crypto::ec::{EcPrivate, P256};
+use huiwan_crypto::{Aes, BlockKey, Des, International, Suite, Tdes, hash};
 use huiwan_emv::data::amount::Amount;
 use huiwan_emv::data::date::Date;
 use huiwan_emv::host::certificates::{certify_issuer, fixtures};
@@ -19,14 +21,19 @@ use huiwan_emv::host::personalisation::{
     CardProfile as BankProfile, Cardholder, IssuerCertificate, PDOL, SCRIPT_MAX, prepare,
 };
 use huiwan_emv::pan::Pan;
-use huiwan_gp::card::{CardProfile, Factory, Registry, TEST_KEY, TEST_SCP02_KEY_VERSION, format};
+use huiwan_gp::card::{
+    CardProfile, Factory, Registry, Scp11Profile, TEST_KEY, TEST_SCP02_KEY_VERSION, format,
+};
 use huiwan_gp::diversification::{Purpose, Scheme};
 use huiwan_gp::host::key_store::Derivation;
 use huiwan_gp::host::secure_channel::Open;
 use huiwan_gp::host::{
-    Coding, Grouping, Job, KeyRef, OpenChannel, Packing, Personalise, SoftKeyStore, groupings,
+    Coding, Grouping, HostIdentity, Job, KeyHandle, KeyRef, OpenChannel, OpenScp11, Packing, Personalise,
+    SoftKeyStore, groupings,
 };
+use huiwan_gp::put_key::{put_ecc_field, put_ecc_private_field};
 use huiwan_gp::scp03::{Mode, Options as Scp03};
+use huiwan_gp::scp11::{CURVE_P256, KID_AUTHORITY, Variant};
 use huiwan_gp::secure_channel::Level;
 use huiwan_gp::store_data::DgiPadding;
 use huiwan_gp::{scp02, scp03};
@@ -117,18 +124,92 @@ struct Channel {
     /// 20 for SCP02, 30 for SCP03.
     version: u8,
     level: Level,
+    /// Variant of SCP11, bytes of its session keys, mode.
+    scp11: Option<(Variant, u8, Mode)>,
+}
+
+/// Version of the keys of SCP11, and the private numbers of the card, the host, and the authorities of each.
+const SCP11_VERSION: u8 = 0x03;
+const CARD_KEY: u8 = 0x21;
+const HOST_KEY: u8 = 0x42;
+const CARD_AUTHORITY: u8 = 0x51;
+const HOST_AUTHORITY: u8 = 0x31;
+
+fn private(byte: u8) -> EcPrivate<P256> {
+    EcPrivate::new(&[byte; 32]).unwrap()
+}
+
+/// A certificate of GlobalPlatform's form, for key agreement.
+fn certificate(key: u8, by: u8) -> Vec<u8> {
+    let tlv = |tag: &[u8], value: &[u8]| match value.len() {
+        len @ 0..0x80 => [tag, &[len as u8], value].concat(),
+        len => [tag, &[0x81, len as u8], value].concat(),
+    };
+    let point = private(key).public().unwrap();
+    let body = [
+        tlv(&[0x93], &[1]),
+        tlv(&[0x42], b"CA"),
+        tlv(&[0x5F, 0x20], b"ID"),
+        tlv(&[0x95], &[0x00, 0x80]),
+        tlv(&[0x5F, 0x24], &[0x20, 0x35, 0x01, 0x01]),
+        tlv(&[0x7F, 0x49], &[tlv(&[0xB0], point.as_bytes()), tlv(&[0xF0], &[CURVE_P256])].concat()),
+    ]
+    .concat();
+    let mut signature = [0; 64];
+    private(by).sign(&hash::sha256(&[&body]), &mut signature).unwrap();
+    tlv(&[0x7F, 0x21], &[body, tlv(&[0x5F, 0x37], &signature)].concat())
+}
+
+/// The certificate of the card, which the bureau has from its maker, and that of the bureau.
+fn certificates() -> &'static [Vec<u8>; 2] {
+    static CERTIFICATES: OnceLock<[Vec<u8>; 2]> = OnceLock::new();
+    CERTIFICATES
+        .get_or_init(|| [certificate(CARD_KEY, CARD_AUTHORITY), certificate(HOST_KEY, HOST_AUTHORITY)])
 }
 
 impl Channel {
     fn scp02(name: &'static str, options: scp02::Options, level: Level) -> Self {
         let profile = CardProfile::DEFAULT.with_scp02(options);
-        Self { name, profile, aes: TEST_KEY.to_vec(), kmc: None, version: TEST_SCP02_KEY_VERSION, level }
+        let aes = TEST_KEY.to_vec();
+        Self { name, profile, aes, kmc: None, version: TEST_SCP02_KEY_VERSION, level, scp11: None }
     }
 
     fn scp03(name: &'static str, options: Scp03, key_len: usize, level: Level) -> Self {
         let profile = CardProfile::DEFAULT.with_scp03(options);
         let aes = (0..key_len).map(|n| n as u8 ^ 0x5A).collect();
-        Self { name, profile, aes, kmc: None, version: 0x30, level }
+        Self { name, profile, aes, kmc: None, version: 0x30, level, scp11: None }
+    }
+
+    /// Keys of SCP11 that come over SCP03.
+    fn scp11(name: &'static str, variant: Variant, key_len: u8, mode: Mode, level: Level) -> Self {
+        let scp11 = Some((variant, key_len, mode));
+        Self { scp11, ..Self::scp03(name, Scp03::I70, 16, level) }
+    }
+
+    fn modules(&self) -> Modules<'_> {
+        let modules = Modules::new(
+            &self.profile,
+            huiwan_emv::card::qpboc::Profile::default(),
+            huiwan_purse::profile::Profile::JTT_978,
+        );
+        match self.scp11 {
+            Some((_, _, mode)) => modules.with_scp11(Scp11Profile::DEFAULT.with_mode(mode)),
+            None => modules,
+        }
+    }
+
+    /// PUT KEY of the card's private key and of the authority of hosts.
+    fn put_scp11_keys(&self, variant: Variant) -> [Vec<u8>; 2] {
+        let mut block = [CARD_KEY; 32];
+        Aes::new(&self.aes).unwrap().encrypt_cbc(&[0; 16], &mut block).unwrap();
+        let (mut own, mut authority) = ([SCP11_VERSION; 100], [SCP11_VERSION; 100]);
+        let len = put_ecc_private_field(&mut own, 1, block.len(), &block, CURVE_P256).unwrap();
+        let own = &own[..len];
+        let point = private(HOST_AUTHORITY).public().unwrap();
+        let len = put_ecc_field(&mut authority, 1, point.as_bytes(), CURVE_P256).unwrap();
+        let authority = &authority[..len];
+        [(variant.key_id(), own), (KID_AUTHORITY, authority)]
+            .map(|(id, data)| [&[0x80, 0xD8, 0x00, id, data.len() as u8][..], data, &[0]].concat())
     }
 
     fn blank<'m>(&'m self, list: &'m [&'m dyn Module]) -> Band<'m> {
@@ -144,11 +225,19 @@ impl Channel {
             None => (TEST_SCP02_KEY_VERSION, [&TEST_KEY, &TEST_KEY, &TEST_KEY]),
         });
         format(&mut memory, &factory).unwrap();
-        SecureElement::new(list, Registry::new(&self.profile), memory)
+        let mut band = SecureElement::new(list, Registry::new(&self.profile), memory);
+        if let Some((variant, ..)) = self.scp11 {
+            let keys = self.put_scp11_keys(variant);
+            let put = keys.each_ref().map(|command| Job::Command(command));
+            self.visit_by(self.open_symmetric(), &mut band, &put);
+        }
+        band
     }
 
-    fn store(&self) -> SoftKeyStore<2, 1> {
-        let mut store = SoftKeyStore::new();
+    fn store(&self) -> SoftKeyStore<4, 1, Seeded> {
+        let mut store = SoftKeyStore::with_random(Seeded::new(3));
+        store.insert_single(KeyHandle(2), private(CARD_AUTHORITY).public().unwrap().into()).unwrap();
+        store.insert_single(KeyHandle(3), private(HOST_KEY).into()).unwrap();
         store.insert(0, &self.aes, &self.aes, &self.aes).unwrap();
         let des = self.kmc.map_or(TEST_KEY, |(kmc, _)| kmc);
         store.insert_des(1, &des, &des, &des).unwrap();
@@ -156,6 +245,32 @@ impl Channel {
     }
 
     fn open<'j>(&self) -> Job<'j> {
+        if let Some((variant, key_len, mode)) = self.scp11 {
+            static HOST: OnceLock<[&[u8]; 1]> = OnceLock::new();
+            let [card, host] = certificates();
+            return Job::OpenScp11(OpenScp11 {
+                aid: None,
+                variant,
+                key_version: SCP11_VERSION,
+                key_id: variant.key_id(),
+                level: self.level,
+                key_len,
+                mode,
+                authority: KeyHandle(2),
+                certificates: Some(card),
+                host: Some(HostIdentity {
+                    key: KeyHandle(3),
+                    certificates: HOST.get_or_init(|| [host]),
+                    authority_version: SCP11_VERSION,
+                    authority_id: KID_AUTHORITY,
+                }),
+                key_diversification: [0; 10],
+            });
+        }
+        self.open_symmetric()
+    }
+
+    fn open_symmetric<'j>(&self) -> Job<'j> {
         let derivation = if self.kmc.is_some() { Derivation::Des(Scheme::Emv) } else { Derivation::None };
         let key = if self.version == 0x30 { KeyRef::direct(0) } else { KeyRef { id: 1, derivation } };
         Job::Open(OpenChannel {
@@ -169,8 +284,11 @@ impl Channel {
 
     /// Carries out `jobs` behind an opening, on the internal interface.
     fn visit(&self, band: &mut Band<'_>, jobs: &[Job<'_>]) {
-        let plan: Vec<Job<'_>> =
-            [self.open()].into_iter().chain(jobs.iter().copied()).chain([Job::Close]).collect();
+        self.visit_by(self.open(), band, jobs);
+    }
+
+    fn visit_by(&self, open: Job<'_>, band: &mut Band<'_>, jobs: &[Job<'_>]) {
+        let plan: Vec<Job<'_>> = [open].into_iter().chain(jobs.iter().copied()).chain([Job::Close]).collect();
         let mut environment = Environment { random: &mut Seeded::new(9), now: None };
         band.power_on(Interface::Internal, &mut environment);
         let end = tsm::run(&plan, &mut self.store(), &mut |command, out| {
@@ -310,6 +428,9 @@ fn channels() -> Vec<Channel> {
         Channel::scp03("SCP03 S8 AES-256", Scp03::I70, 32, Level::All),
         Channel::scp03("SCP03 S16 AES-128", s16(Scp03::I70), 16, Level::All),
         Channel::scp03("SCP03 S16 AES-256", s16(Scp03::I60), 32, Level::CMacCEnc),
+        Channel::scp11("SCP11a S8 AES-128", Variant::A, 16, Mode::S8, Level::All),
+        Channel::scp11("SCP11a S16 AES-256, MAC", Variant::A, 32, Mode::S16, Level::CMacRMac),
+        Channel::scp11("SCP11c S8 AES-192", Variant::C, 24, Mode::S8, Level::All),
     ]
 }
 
@@ -318,11 +439,7 @@ fn cards_personalised_over_every_channel_pay() {
     let (bank, purse) = (bank_script(), purse_script());
     let (bank, purse) = (cut(&bank), cut(&purse));
     for channel in channels() {
-        let modules = Modules::new(
-            &channel.profile,
-            huiwan_emv::card::qpboc::Profile::default(),
-            huiwan_purse::profile::Profile::JTT_978,
-        );
+        let modules = channel.modules();
         let list = modules.list();
         for coding in [Coding::CPS, Coding::GP.with_packing(Packing::Filled)] {
             let mut band = channel.blank(&list);
@@ -413,11 +530,7 @@ fn implicit_scp02_personalises_too() {
         level: Level::All,
         ..Channel::scp02("SCP02 i=1A", scp02::Options::I1A, Level::CMac)
     };
-    let modules = Modules::new(
-        &aes.profile,
-        huiwan_emv::card::qpboc::Profile::default(),
-        huiwan_purse::profile::Profile::JTT_978,
-    );
+    let modules = aes.modules();
     let list = modules.list();
     let mut band = aes.blank(&list);
     aes.visit(&mut band, &install());
@@ -486,11 +599,7 @@ fn visit_cut(
 #[test]
 fn power_lost_at_every_store_data_leaves_whole_groupings() {
     let channel = Channel::scp02("SCP02 i=15", scp02::Options::I15, Level::CMac);
-    let modules = Modules::new(
-        &channel.profile,
-        huiwan_emv::card::qpboc::Profile::default(),
-        huiwan_purse::profile::Profile::JTT_978,
-    );
+    let modules = channel.modules();
     let list = modules.list();
     for (aid, script) in [(BANK_AID, bank_script()), (TRANSIT_AID, purse_script())] {
         let script = self::cut(&script);
@@ -543,11 +652,7 @@ fn power_lost_at_every_store_data_leaves_whole_groupings() {
 fn a_card_told_of_another_padding_is_refused_by_its_check_values_or_lengths() {
     // The host pads keys although the card leaves padding to CPS: 48 bytes and a block are no three keys.
     let channel = Channel::scp03("SCP03", scp03::Options::I70, 16, Level::All);
-    let modules = Modules::new(
-        &channel.profile,
-        huiwan_emv::card::qpboc::Profile::default(),
-        huiwan_purse::profile::Profile::JTT_978,
-    );
+    let modules = channel.modules();
     let list = modules.list();
     let script = bank_script();
     let script = self::cut(&script);
