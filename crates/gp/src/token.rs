@@ -12,7 +12,7 @@
 //! a load, load file and domain; of an installation, load file and instance; of an extradition, former domain, application and new
 //! domain; of a deletion and a registry update, what was named.
 
-use huiwan_crypto::ec::{Curve, EcPrivate, EcPublic};
+use huiwan_crypto::ec::{Curve, EcPrivate, EcPublic, FIELD_MAX};
 use huiwan_crypto::rsa::{RsaPrivate, RsaPublic};
 use huiwan_crypto::{Aes, CryptoError, Random, Tdes, hash, mac};
 use huiwan_tlv::Tag;
@@ -37,6 +37,8 @@ pub const KID: u8 = 0x01;
 const PKCS1_MAX: usize = 128;
 /// Bytes of a signature under P-256.
 pub const ECDSA_LEN: usize = 64;
+/// Bytes of a signature under the longest curve.
+pub const ECDSA_MAX: usize = 2 * FIELD_MAX;
 
 /// What comes before the fields in the input of a token: P1 ‖ P2 ‖ Lc, Lc counting the fields before the token.
 ///

@@ -8,9 +8,10 @@ mod support;
 
 use content::*;
 use huiwan_apdu::{Aid, Sw};
-use huiwan_crypto::{Aes, mac};
+use huiwan_crypto::ec::{EcPrivate, P256};
+use huiwan_crypto::{Aes, BlockKey, mac};
 use huiwan_gp::cap::{CapFile, LoadFile};
-use huiwan_gp::card::{Factory, TEST_KEY};
+use huiwan_gp::card::{CardProfile, EcKeys, Factory, TEST_KEY};
 use huiwan_gp::delete::Target;
 use huiwan_gp::get_data::{TAG_C2_CONFIRMATION_COUNTER, confirmation_counter};
 use huiwan_gp::get_status::Scope;
@@ -21,10 +22,11 @@ use huiwan_gp::host::{
 use huiwan_gp::install::Parameters;
 use huiwan_gp::life_cycle::CardState;
 use huiwan_gp::privileges::Privileges;
+use huiwan_gp::put_key::put_ecc_private_field;
 use huiwan_gp::scp03::Level;
 use huiwan_gp::token::Confirmation;
 use huiwan_testkit::vectors;
-use support::{Card, MapMemory, SSD_FILE, TOY, apdu, new_memory, select, with_domains};
+use support::{Card, MapMemory, SSD_FILE, TOY, apdu, new_memory, select, with_domains, with_modules};
 
 const DELEGATED: [u8; 3] = [0xA0, 0x00, 0x00];
 const TOY_APP: Aid = Aid::from_array([0xF0, 0x01, 0x02, 0x03, 0x04, 0x01, 0x01]);
@@ -113,6 +115,39 @@ fn everything_by_delegation() {
             assert_eq!(confirmation_counter(&report.answers[0]), Some(7));
         });
     }
+}
+
+/// The same receipts with ECDSA, from a card that has the private key to a host that has the public one.
+#[test]
+fn receipts_of_an_elliptic_curve() {
+    let own = EcPrivate::<P256>::new(&[7; 32]).unwrap();
+    let memory = new_memory(&Factory::TEST);
+    with_modules(&CardProfile::DEFAULT, &EcKeys::P256, &[], memory, |card| {
+        new_domain(card, &BANK, DELEGATED);
+        put_key(card, &ISSUER, &TEST_KEY, 0x70, &TOKEN_KEY);
+        let mut block = [7; 32];
+        Aes::new(&TEST_KEY).unwrap().encrypt_cbc(&[0; 16], &mut block).unwrap();
+        let mut data = [0x71; 64];
+        let len = put_ecc_private_field(&mut data, 1, 32, &block, 0).unwrap();
+        assert_eq!(card.sw(&select(ISSUER.as_bytes())), 0x9000);
+        let mut session = support::open(card, 0, &support::test_keys(), Level::CMac);
+        let put = apdu([0x80, 0xD8, 0, 1], &data[..len]);
+        assert_eq!(support::run(card, &mut session, &put).1, 0x9000);
+        let mut store = store();
+        let mut manager = Manager::new().with_delegation(BOTH);
+        store.insert_single(RECEIPT, own.public().unwrap().into()).unwrap();
+        run_job(card, &mut store, &mut manager, open_job(Some(BANK), OWN, Level::All));
+        let report = run_job(card, &mut store, &mut manager, Job::Install(install(TOY_APP, true)));
+        assert_eq!((report.answers[0][0], &report.answers[0][65..]), (64, &[2, 0, 1, 0][..]));
+        // The public key of another: done, and not confirmed.
+        let other = EcPrivate::<P256>::new(&[8; 32]).unwrap().public().unwrap();
+        store.insert_single(RECEIPT, other.into()).unwrap();
+        let job = Job::Delete(Target::Content(TOY_APP.as_bytes()));
+        let (outcome, _) = World::default().run(card, &mut store, &mut manager, job);
+        let fault = Fault { stage: Stage::Delete, kind: FaultKind::Receipt };
+        assert_eq!(outcome, Outcome::Fault(fault));
+        assert_eq!(card.sw(&select(TOY_APP.as_bytes())), 0x6A82);
+    });
 }
 
 #[test]

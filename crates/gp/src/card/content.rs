@@ -8,12 +8,12 @@ use huiwan_apdu::{Command, Sw};
 use huiwan_card::{Batch, InstanceId, Memory, MemoryError};
 use huiwan_crypto::{CryptoError, ct_eq};
 
-use super::keys::KeySet;
+use super::keys::{Key, KeySet};
 use super::manager::{CardManager, Done, Exchange, Handler};
 use super::{load, objects};
 use crate::capability::CURVES_MAX;
 use crate::privileges::Privileges;
-use crate::token::{self, KID, KVN_RECEIPT, KVN_TOKEN, confirmation};
+use crate::token::{self, ECDSA_MAX, KID, KVN_RECEIPT, KVN_TOKEN, confirmation};
 
 /// A public key as PUT KEY brought it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub enum PublicKey<'a> {
     },
 }
 
-/// Which public-key signatures a card checks; the scheme follows from the key, see [`crate::token`].
+/// Which public-key signatures a card checks, and which it makes; the scheme follows from the key, see [`crate::token`].
 pub trait PublicKeys: fmt::Debug + Sync {
     /// Checks a signature over the parts, one after the other.
     ///
@@ -50,9 +50,29 @@ pub trait PublicKeys: fmt::Debug + Sync {
     fn curves(&self) -> heapless::Vec<u8, CURVES_MAX> {
         heapless::Vec::new()
     }
+
+    /// Signs the parts, one after the other, with a private key on this curve: a receipt. Who only checks signatures leaves it out.
+    ///
+    /// # Errors
+    /// [`CryptoError`] if the number is no key, or the curve none that this card signs on.
+    fn sign(
+        &self,
+        curve: u8,
+        private: &[u8],
+        parts: &[&[u8]],
+    ) -> Result<heapless::Vec<u8, ECDSA_MAX>, CryptoError> {
+        let _ = (curve, private, parts);
+        Err(CryptoError)
+    }
+
+    /// The schemes it signs in, in the same bits as [`Self::schemes`].
+    fn receipt_schemes(&self) -> u16 {
+        0
+    }
 }
 
-type MakeReceipt = fn(&mut Exchange<'_, '_, '_, '_, '_>, u16, &[&[u8]]) -> Result<(), Sw>;
+type MakeReceipt =
+    for<'m> fn(&CardManager<'m>, &mut Exchange<'_, '_, '_, '_, '_>, u16, &[&[u8]]) -> Result<(), Sw>;
 
 /// What content management adds to the card manager.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +103,7 @@ impl<'a> CardManager<'a> {
             abort: load::abort,
             check_token: |manager, x, command, signed| manager.check_token(x, command, signed),
             confirm,
-            receipt,
+            receipt: |manager, x, counter, names| manager.make_receipt(x, counter, names),
         };
         Self { content: Some(content), ..self }
     }
@@ -157,6 +177,15 @@ impl CardManager<'_> {
         self.content.and_then(|content| content.public_keys)
     }
 
+    /// The signature of a receipt key; `None` if it signs nothing. [GPC C.1]
+    fn sign(&self, key: &Key<'_>, parts: &[&[u8]]) -> Option<heapless::Vec<u8, ECDSA_MAX>> {
+        if let Some(mac) = token::symmetric(key.key_type, key.value, parts) {
+            return heapless::Vec::from_slice(&mac).ok();
+        }
+        let (curve, private) = key.ecc_private()?;
+        self.public_keys()?.sign(curve, private, parts).ok()
+    }
+
     /// Adds the next value of the confirmation counter to the batch of a change made by delegation; the value is for
     /// [`Self::receipt`].
     pub(super) fn confirm(
@@ -170,6 +199,36 @@ impl CardManager<'_> {
         }
     }
 
+    /// LV receipt ‖ LV counter ‖ LV unique data of the domain, its identification and image numbers. [GPC C.5]
+    fn make_receipt(
+        &self,
+        x: &mut Exchange<'_, '_, '_, '_, '_>,
+        counter: u16,
+        names: &[&[u8]],
+    ) -> Result<(), Sw> {
+        let (mut iin, mut cin) = ([0; 64], [0; 64]);
+        let mut stored = |object, out| match x.cx.memory.read(object, 0, out) {
+            Ok(value) => Ok(value.len()),
+            Err(MemoryError::NotFound) => Ok(0),
+            Err(error) => Err(Sw::from(error)),
+        };
+        let iin_len = stored(objects::iin(InstanceId::ISSUER), &mut iin[..])?;
+        let cin_len = stored(objects::cin(InstanceId::ISSUER), &mut cin[..])?;
+        let mut buffer = [0; 192];
+        let unique = [iin.get(..iin_len).unwrap_or_default(), cin.get(..cin_len).unwrap_or_default()];
+        let end = confirmation::write_data(counter, unique, &mut buffer).map_err(|_| Sw::UNKNOWN)?;
+        let covered = confirmation::write_names(names, &mut buffer, end).map_err(|_| Sw::UNKNOWN)?;
+        let covered = buffer.get(..covered).unwrap_or_default();
+        let set = KeySet::read(x.cx.memory, InstanceId::ISSUER, KVN_RECEIPT)?;
+        let key = set.as_ref().and_then(|set| set.key(KID));
+        let receipt = key.and_then(|key| self.sign(&key, &[covered]));
+        // Without a key that signs there is no receipt; the counter still says how often the card was changed.
+        let receipt = receipt.unwrap_or_default();
+        x.reply.push(&[u8::try_from(receipt.len()).unwrap_or_default()])?;
+        x.reply.push(&receipt)?;
+        x.reply.push(buffer.get(..end).unwrap_or_default())
+    }
+
     /// Answers what was confirmed: a receipt, or none. [GPC 11.1.6]
     pub(super) fn receipt(
         &self,
@@ -178,7 +237,7 @@ impl CardManager<'_> {
         names: &[&[u8]],
     ) -> Result<Done, Sw> {
         match (counter, self.content) {
-            (Some(counter), Some(content)) => (content.receipt)(x, counter, names)?,
+            (Some(counter), Some(content)) => (content.receipt)(self, x, counter, names)?,
             _ => x.reply.push(&[0x00])?,
         }
         Ok(Done::OK)
@@ -204,29 +263,4 @@ fn confirm(x: &mut Exchange<'_, '_, '_, '_, '_>, batch: &mut Batch<'_>) -> Resul
     let next = confirmation_counter(x.cx.memory)?.checked_add(1).ok_or(Sw::CONDITIONS_NOT_SATISFIED)?;
     batch.put(objects::CONFIRMATION_COUNTER, &next.to_be_bytes());
     Ok(Some(next))
-}
-
-/// LV receipt ‖ LV counter ‖ LV unique data of the domain, its identification and image numbers. [GPC C.5]
-fn receipt(x: &mut Exchange<'_, '_, '_, '_, '_>, counter: u16, names: &[&[u8]]) -> Result<(), Sw> {
-    let (mut iin, mut cin) = ([0; 64], [0; 64]);
-    let mut stored = |object, out| match x.cx.memory.read(object, 0, out) {
-        Ok(value) => Ok(value.len()),
-        Err(MemoryError::NotFound) => Ok(0),
-        Err(error) => Err(Sw::from(error)),
-    };
-    let iin_len = stored(objects::iin(InstanceId::ISSUER), &mut iin[..])?;
-    let cin_len = stored(objects::cin(InstanceId::ISSUER), &mut cin[..])?;
-    let mut buffer = [0; 192];
-    let unique = [iin.get(..iin_len).unwrap_or_default(), cin.get(..cin_len).unwrap_or_default()];
-    let end = confirmation::write_data(counter, unique, &mut buffer).map_err(|_| Sw::UNKNOWN)?;
-    let covered = confirmation::write_names(names, &mut buffer, end).map_err(|_| Sw::UNKNOWN)?;
-    let covered = buffer.get(..covered).unwrap_or_default();
-    let set = KeySet::read(x.cx.memory, InstanceId::ISSUER, KVN_RECEIPT)?;
-    let key = set.as_ref().and_then(|set| set.key(KID));
-    let receipt = key.and_then(|key| token::symmetric(key.key_type, key.value, &[covered]));
-    // Without a key that signs there is no receipt; the counter still says how often the card was changed.
-    let receipt = receipt.unwrap_or_default();
-    x.reply.push(&[u8::try_from(receipt.len()).unwrap_or_default()])?;
-    x.reply.push(&receipt)?;
-    x.reply.push(buffer.get(..end).unwrap_or_default())
 }

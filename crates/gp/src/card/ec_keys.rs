@@ -4,13 +4,13 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use huiwan_crypto::CryptoError;
-use huiwan_crypto::ec::{Curve, EcPublic, P256};
+use huiwan_crypto::ec::{Curve, EcPrivate, EcPublic, P256};
 
 use super::{PublicKey, PublicKeys};
 use crate::capability::{CURVES_MAX, Capabilities};
-use crate::token;
+use crate::token::{self, ECDSA_MAX};
 
-/// Checks ECDSA signatures r ‖ s with keys on one curve, and no others; the hash goes by the length of the key, see
+/// Checks and makes ECDSA signatures r ‖ s with keys on one curve, and no others; the hash goes by the length of the key, see
 /// [`crate::token`].
 pub struct EcKeys<C = P256> {
     reference: u8,
@@ -57,6 +57,26 @@ impl<C: Curve> PublicKeys for EcKeys<C> {
     fn curves(&self) -> heapless::Vec<u8, CURVES_MAX> {
         heapless::Vec::from_iter([self.reference])
     }
+
+    fn sign(
+        &self,
+        curve: u8,
+        private: &[u8],
+        parts: &[&[u8]],
+    ) -> Result<heapless::Vec<u8, ECDSA_MAX>, CryptoError> {
+        if curve != self.reference {
+            return Err(CryptoError);
+        }
+        let len = C::FIELD_LEN.checked_mul(2).ok_or(CryptoError)?;
+        let mut signature = heapless::Vec::new();
+        signature.resize(len, 0).map_err(|_| CryptoError)?;
+        token::sign_ecdsa(&EcPrivate::<C>::new(private)?, parts, &mut signature)?;
+        Ok(signature)
+    }
+
+    fn receipt_schemes(&self) -> u16 {
+        self.schemes()
+    }
 }
 
 /// Keys of both kinds.
@@ -71,5 +91,18 @@ impl<A: PublicKeys, B: PublicKeys> PublicKeys for (A, B) {
 
     fn curves(&self) -> heapless::Vec<u8, CURVES_MAX> {
         self.0.curves().into_iter().chain(self.1.curves()).take(CURVES_MAX).collect()
+    }
+
+    fn sign(
+        &self,
+        curve: u8,
+        private: &[u8],
+        parts: &[&[u8]],
+    ) -> Result<heapless::Vec<u8, ECDSA_MAX>, CryptoError> {
+        self.0.sign(curve, private, parts).or_else(|_| self.1.sign(curve, private, parts))
+    }
+
+    fn receipt_schemes(&self) -> u16 {
+        self.0.receipt_schemes() | self.1.receipt_schemes()
     }
 }

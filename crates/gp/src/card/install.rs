@@ -226,6 +226,7 @@ impl CardManager<'_> {
             told.receipts = Capabilities::SYMMETRIC;
             if let Some(keys) = self.public_keys() {
                 told.signatures |= keys.schemes();
+                told.receipts |= keys.receipt_schemes();
                 told.curves = keys.curves();
             }
         }

@@ -10,6 +10,7 @@ use super::manager::{CardManager, Done, Exchange};
 use super::registry::RECORD_MAX;
 use super::{INITIAL_KEY_VERSION, certificates};
 use crate::put_key::{Field, KID_DEK, KeyData, KeyType, SEVERAL};
+use crate::token::{KID, KVN_RECEIPT};
 
 /// Keys of one command at most.
 const KEYS_MAX: usize = 12;
@@ -45,7 +46,7 @@ impl CardManager<'_> {
             if id & SEVERAL != 0 {
                 return Err(Sw::WRONG_DATA);
             }
-            let check_value = self.store(x, &mut set, id, &field)?;
+            let check_value = self.store(x, &mut set, (data.version, id), &field)?;
             told &= answer.extend_from_slice(check_value.as_ref().map_or(&[][..], |value| value)).is_ok();
             id = id.checked_add(1).ok_or(Sw::WRONG_DATA)?;
         }
@@ -134,19 +135,39 @@ pub(super) fn keep(
 }
 
 impl CardManager<'_> {
+    /// Whether anything can be done here with a key of an elliptic curve: a private one signs the issuer's receipts, or is of SCP11.
+    pub(super) fn takes(
+        &self,
+        domain: InstanceId,
+        (version, id): (u8, u8),
+        key_type: KeyType,
+        (curve, value): (u8, &[u8]),
+    ) -> bool {
+        let receipts = domain == InstanceId::ISSUER && (version, id) == (KVN_RECEIPT, KID);
+        match (key_type, self.scp11) {
+            // One that signs.
+            (KeyType::EccPrivate, _) if receipts => {
+                self.public_keys().is_some_and(|keys| keys.sign(curve, value, &[]).is_ok())
+            }
+            (_, Some(scp11)) => scp11.takes(id, key_type, curve, value),
+            (key_type, None) => key_type != KeyType::EccPrivate,
+        }
+    }
+
     /// Decrypts one key, checks it and adds it to the set; the check value is for the answer.
     fn store(
         &self,
         x: &mut Exchange<'_, '_, '_, '_, '_>,
         set: &mut KeySet,
-        id: u8,
+        (version, id): (u8, u8),
         field: &Field<'_>,
     ) -> Result<Option<[u8; 3]>, Sw> {
-        let takes = |value: &[u8]| match (field.second, self.scp11) {
-            (&[curve], Some(scp11)) => scp11.takes(id, field.key_type, curve, value),
-            // Without SCP11 nothing can be done with a private key.
-            (_, None) => field.key_type != KeyType::EccPrivate,
-            _ => true,
+        let domain = x.domain.instance;
+        let takes = |value: &[u8]| match (field.key_type, field.second) {
+            (KeyType::EccPublic | KeyType::EccPrivate, &[curve]) => {
+                self.takes(domain, (version, id), field.key_type, (curve, value))
+            }
+            (key_type, _) => key_type != KeyType::EccPrivate,
         };
         let mut buffer = Zeroizing::new([0; 261]);
         if field.key_type.is_public() {

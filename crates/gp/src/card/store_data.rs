@@ -11,6 +11,7 @@ use huiwan_card::{Batch, Forward, InstanceId, MIN_SCRATCH, ObjectId};
 use huiwan_crypto::padding;
 use huiwan_tlv::{Rules, Tag, TlvError, parse};
 
+use super::keys::Key;
 use super::manager::{CardManager, Done, Exchange};
 use super::{certificates, objects, put_key, registry, store_keys};
 use crate::get_data::{
@@ -159,8 +160,17 @@ impl CardManager<'_> {
             store_keys::DGI_KEYS => store_keys::begin(x.cx.memory, x.domain.instance, value),
             _ => match store_keys::add(x.cx.memory, x.domain.instance, id, value)? {
                 Some((version, set)) => {
+                    let domain = x.domain.instance;
+                    let of_use = |key: &Key<'_>| match key.ecc().or(key.ecc_private()) {
+                        Some(value) => self.takes(domain, (version, key.id), key.key_type, value),
+                        None => true,
+                    };
+                    if !set.keys().all(|key| of_use(&key)) {
+                        store_keys::end(x.cx.memory, domain)?;
+                        return Err(Sw::WRONG_DATA);
+                    }
                     put_key::keep(x, 0, version, set)?;
-                    store_keys::end(x.cx.memory, x.domain.instance)
+                    store_keys::end(x.cx.memory, domain)
                 }
                 None => Ok(()),
             },

@@ -6,6 +6,7 @@
 //! | 8113 | a secret key, encrypted under the data encryption key; in the order of the `B9` |
 //! | 0010, 0011 | an RSA public key: exponent and modulus. The sources do not say which is which, and their lengths do |
 //! | 0036 | an ECC public key, 04 ‖ x ‖ y; `F0` in its `B9` is the reference of its curve, P-256 where it is left out (our reading) |
+//! | 8137 | an ECC private key: its number, encrypted in the same way; the curve as above |
 //!
 //! A private key of RSA (8112, 8121 to 8125) is nothing a domain of this card uses, and neither are curves by their parameters (0030 to
 //! 0035): 6A88. So is an initial value of the sequence counter (`85`) other than 0: 6A80.
@@ -18,6 +19,7 @@
 use huiwan_apdu::Sw;
 use huiwan_card::{Batch, InstanceId, Memory, MemoryError};
 use huiwan_crypto::ct_eq;
+use huiwan_crypto::ec::FIELD_MAX;
 use huiwan_tlv::{Rules, Tag, find, parse};
 use zeroize::Zeroizing;
 
@@ -33,6 +35,8 @@ const DGI_SECRET_KEY: u16 = 0x8113;
 const DGI_RSA_PUBLIC: [u16; 2] = [0x0010, 0x0011];
 /// The grouping with an ECC public key.
 const DGI_ECC_PUBLIC: u16 = 0x0036;
+/// The grouping with an ECC private key.
+const DGI_ECC_PRIVATE: u16 = 0x8137;
 const TAG_B7_COMMON: Tag = Tag::new(0xB7);
 const TAG_B9_KEY: Tag = Tag::new(0xB9);
 /// Bytes of a description at most.
@@ -42,7 +46,7 @@ const EXPONENT_MAX: usize = 4;
 
 /// Whether a grouping for a domain is encrypted whatever P1 says.
 pub(super) const fn is_secret(dgi: u16) -> bool {
-    matches!(dgi, DGI_SECRET_KEY | 0x8112 | 0x8121..=0x8125 | 0x8137)
+    matches!(dgi, DGI_SECRET_KEY | 0x8112 | 0x8121..=0x8125 | DGI_ECC_PRIVATE)
 }
 
 /// What is said of one key.
@@ -144,7 +148,7 @@ pub(super) fn add(
     dgi: u16,
     value: &[u8],
 ) -> Result<Option<(u8, KeySet)>, Sw> {
-    if !matches!(dgi, DGI_SECRET_KEY | DGI_ECC_PUBLIC) && !DGI_RSA_PUBLIC.contains(&dgi) {
+    if !matches!(dgi, DGI_SECRET_KEY | DGI_ECC_PUBLIC | DGI_ECC_PRIVATE) && !DGI_RSA_PUBLIC.contains(&dgi) {
         return Err(Sw::REFERENCED_DATA_NOT_FOUND);
     }
     let staged = objects::staged_keys(domain);
@@ -171,6 +175,8 @@ pub(super) fn add(
             add_rsa(&mut set, &key, [half.value, value])?;
         }
         KeyType::EccPublic if dgi == DGI_ECC_PUBLIC => add_ecc(&mut set, &key, value)?,
+        KeyType::EccPrivate if dgi == DGI_ECC_PRIVATE => add_ecc_private(&mut set, &key, value)?,
+        KeyType::EccPrivate => return Err(Sw::WRONG_DATA),
         secret if !secret.is_public() && dgi == DGI_SECRET_KEY => add_secret(&mut set, &key, value)?,
         _ => return Err(Sw::WRONG_DATA),
     }
@@ -190,11 +196,17 @@ fn staged_parts(raw: &[u8]) -> Option<(&[u8], Half<'_>, usize)> {
     Some((description, Half { dgi, value }, raw.len().checked_sub(set.len())?))
 }
 
-fn add_secret(set: &mut KeySet, key: &Described, value: &[u8]) -> Result<(), Sw> {
+/// The key in a value that was padded for its encryption.
+fn unpadded<'v>(key: &Described, value: &'v [u8]) -> Result<&'v [u8], Sw> {
     let clear = value.get(..key.len).ok_or(Sw::WRONG_DATA)?;
     if key.len.checked_next_multiple_of(16).is_none_or(|padded| value.len() > padded) {
         return Err(Sw::WRONG_DATA);
     }
+    Ok(clear)
+}
+
+fn add_secret(set: &mut KeySet, key: &Described, value: &[u8]) -> Result<(), Sw> {
+    let clear = unpadded(key, value)?;
     let check_value = key.key_type.check_value(clear).ok_or(Sw::WRONG_DATA)?;
     if key.check_value.is_some_and(|expected| !ct_eq(&expected, &check_value)) {
         return Err(Sw::SECURITY_STATUS);
@@ -231,6 +243,19 @@ fn add_ecc(set: &mut KeySet, key: &Described, point: &[u8]) -> Result<(), Sw> {
         return Err(Sw::WRONG_DATA);
     }
     set.push(key.id, key.key_type, key.attributes, &value).ok_or(Sw::NOT_ENOUGH_MEMORY)
+}
+
+/// A number behind the reference of its curve.
+fn add_ecc_private(set: &mut KeySet, key: &Described, value: &[u8]) -> Result<(), Sw> {
+    let number = unpadded(key, value)?;
+    if !KeyType::EccPrivate.allows_len(number.len()) || key.check_value.is_some() {
+        return Err(Sw::WRONG_DATA);
+    }
+    let mut value = Zeroizing::new([key.curve; 1 + FIELD_MAX]);
+    let len = number.len().saturating_add(1);
+    let value = value.get_mut(..len).ok_or(Sw::WRONG_DATA)?;
+    value.get_mut(1..).ok_or(Sw::WRONG_DATA)?.copy_from_slice(number);
+    set.push(key.id, key.key_type, key.attributes, value).ok_or(Sw::NOT_ENOUGH_MEMORY)
 }
 
 /// The keys are stored, or given up.
