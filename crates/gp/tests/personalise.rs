@@ -18,7 +18,7 @@ use huiwan_gp::install::Parameters;
 use huiwan_gp::privileges::Privileges;
 use huiwan_gp::scp02;
 use huiwan_gp::secure_channel::Level;
-use huiwan_gp::store_data::{Control, DgiPadding, Encryption, Structure};
+use huiwan_gp::store_data::{Control, DgiPadding, Encryption, Structure, is_secret};
 use huiwan_testkit::vectors;
 use huiwan_tlv::dgi;
 use proptest::prelude::*;
@@ -442,6 +442,10 @@ proptest! {
         tells_structure in any::<bool>(),
         level in prop_oneof![Just(Level::CMac), Just(Level::CMacCEnc), Just(Level::All)],
     ) {
+        // What is secret is not let through in the clear.
+        let clear = level == Level::CMac;
+        let script: Vec<_> =
+            script.into_iter().map(|(id, value, encrypt)| (id, value, encrypt || clear && is_secret(id))).collect();
         let parts: Vec<_> =
             script.iter().map(|(id, value, encrypt)| Grouping { id: *id, value, encrypt: *encrypt }).collect();
         let packing = if filled { Packing::Filled } else { Packing::Single };
