@@ -63,7 +63,7 @@
 //! # });
 //! ```
 
-use huiwan_apdu::{Aid, Response, Sw};
+use huiwan_apdu::{Aid, Response};
 use huiwan_tlv::Tag;
 
 use super::content::{Changing, Delegation, Link};
@@ -71,10 +71,7 @@ use super::delete::{self, Removal, Removing};
 use super::extradite::{Extradite, RegistryUpdate};
 use super::fault::{Fault, FaultKind, Stage};
 use super::install::{Install, MakeSelectable};
-use super::key_store::{
-    Chaining, ImplicitRequest, KeyAnswer, KeyError, KeyHandle, KeyRef, KeyRequest, OpenRequest, PinBlock,
-    PinFormat, Scp11Request, SessionId, ZoneValue,
-};
+use super::key_store::{KeyAnswer, KeyError, KeyRef, KeyRequest, PinBlock, SessionId, ZoneValue};
 use super::list::Listing;
 use super::load::{Load, Loading};
 use super::open::{Card, OpenImplicit, OpenScp11, Opening};
@@ -88,10 +85,12 @@ use crate::secure_channel::{Level, Scp};
 
 mod command;
 mod step;
+mod turn;
 
 use command::get_data;
 pub(super) use command::{command, copy, expect_ok, get_data_command, tell, too_long};
 pub use step::{Input, Misuse, Outcome, Step};
+pub(super) use turn::{Event, Todo, Turn};
 
 /// Output buffer that is enough for every step.
 pub const OUT_LEN: usize = 640;
@@ -177,57 +176,6 @@ pub struct Channel {
     /// What the card said of its protocols when it was selected.
     pub(super) card: Card,
 }
-
-/// What a task hears.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Event<'a> {
-    Begin,
-    Response(Response<'a>),
-    Key(KeyAnswer<'a>),
-    Continue,
-}
-
-/// What a task wants; lengths are of the output buffer's beginning.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Todo {
-    /// A plain command, protected if a channel is open.
-    Command(usize),
-    /// A command that goes as it is.
-    Bare(usize),
-    /// Open a channel.
-    Open(OpenRequest),
-    /// Open a channel without a handshake.
-    OpenImplicit(ImplicitRequest),
-    /// Begin a channel by certificates: the card's are these bytes.
-    BeginScp11(Scp11Request, usize),
-    /// Check the card's answer, these bytes.
-    FinishScp11(SessionId, usize),
-    /// Encrypt these bytes under the card's data encryption key.
-    Encrypt(usize),
-    /// Take these bytes from a zone's key to the card's data encryption key.
-    Reencrypt { zone: KeyHandle, chaining: Chaining, len: usize, pad: bool },
-    /// The same with a PIN block, and behind it its account number.
-    TranslatePin { zone: KeyHandle, format: PinFormat, len: usize, account: usize, pad: bool },
-    /// Export a key set.
-    Export { key: KeyRef, version: u8 },
-    /// Make a token over so many bytes.
-    Sign { key: KeyHandle, message: usize },
-    /// Check a receipt: what it covers, and behind it the receipt.
-    Verify { key: KeyHandle, message: usize, receipt: usize },
-    /// Forget the session.
-    Close(SessionId),
-    /// Forget the session, then the task is over with this fault.
-    CloseAndFail(SessionId, Fault),
-    /// Tell the caller.
-    Answer(usize, Sw),
-    /// Tell the caller.
-    Stored(usize, u16),
-    /// Over.
-    Done,
-}
-
-/// A task's turn: what it wants, or why it cannot go on.
-pub(super) type Turn = Result<Todo, Fault>;
 
 #[derive(Debug)]
 enum Task<'j> {
