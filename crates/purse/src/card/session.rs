@@ -228,7 +228,7 @@ pub(super) fn set_auth_code_read(cx: &mut Context<'_>) {
 }
 
 /// The scheme's bytes, none where the instance was told none; `None` as long as they are not remembered.
-pub(super) fn scheme<'v>(volatile: &'v [u8]) -> Option<&'v [u8]> {
+pub(super) fn scheme(volatile: &[u8]) -> Option<&[u8]> {
     let (len, scheme) = volatile.get(SCHEME_AT..)?.split_first()?;
     scheme.get(..usize::from(len.checked_sub(1)?))
 }
