@@ -12,6 +12,7 @@ use huiwan_gp::host::secure_channel::Open;
 use huiwan_gp::install::{DomainParameters, Fields};
 use huiwan_gp::key_information;
 use huiwan_gp::put_key::{put_ecc_field, put_rsa_field};
+use huiwan_gp::recognition::Protocol;
 use huiwan_gp::scp03::{Level, StaticKeys};
 use huiwan_testkit::{hex, vectors};
 use support::*;
@@ -124,7 +125,7 @@ fn parameters_of_a_domain() {
     let file = vectors::load(include_str!("vectors/content.txt"));
     let raw = file.block("kaoh-sd-install-params").bytes("out.ea_or_c9_value");
     let parameters = DomainParameters::parse(&raw).unwrap();
-    assert_eq!(parameters.protocols().collect::<Vec<_>>(), [[0x02, 0x15]]);
+    assert_eq!(parameters.protocols().collect::<Vec<_>>(), [Protocol { scp: 0x02, i: 0x15 }]);
     assert_eq!(
         (parameters.accept_extradition, parameters.accept_deletion),
         (Some(&[0x80][..]), Some(&[0x80][..]))

@@ -865,6 +865,58 @@ fn a_channel_opened_on_an_application() {
     });
 }
 
+/// `81` of a domain's parameters: SCP11 is promised where the card tells it with this "i", and what is not promised is not spoken.
+#[test]
+fn protocols_of_a_domain() {
+    let aid = [0xF0, 0xBA, 0x00, 0x00, 0x00, 0x01];
+    let oid = hex("640C060A2A864886FC6B04119B06");
+    let dek = Aes::new(&TEST_KEY).unwrap();
+    for (parameters, status, speaks) in [
+        ("", 0x9000, true),
+        ("8103110D86", 0x9000, true),
+        ("81050370110D86", 0x9000, true),
+        ("8105110D860370", 0x9000, true),
+        ("81020370", 0x9000, false),
+        ("8103110D87", 0x6A80, false),
+        ("81021186", 0x6A80, false),
+        ("810111", 0x6A80, false),
+    ] {
+        with_keys(|card| {
+            let installed = admin(card, |card, session| {
+                sw(card, session, &support::install_domain(&aid, [0x80, 0, 0], &hex(parameters)))
+            });
+            assert_eq!(installed, status, "{parameters}");
+            if status != 0x9000 {
+                return;
+            }
+            // The issuer's keys serve it, and the issuer speaks it.
+            assert_eq!(card.sw(&select(&aid)), 0x9000);
+            assert!(Wish::new(Variant::A).open(card).is_ok());
+            let mut session = open(card, 0x30, &test_keys(), Level::CMac);
+            for (id, key) in [(0x13, 0x23), (0x11, 0x21)] {
+                let put = put_private(0, KVN, id, &[key; 32], &dek);
+                assert_eq!(sw(card, &mut session, &put), 0x9000);
+            }
+            let keys = put_keys(0, 0x40, 1, &[&[0x11; 16][..]; 3], &TEST_KEY);
+            assert_eq!(sw(card, &mut session, &keys), 0x9000);
+            let fci = card.send(&select(&aid));
+            assert_eq!(fci.windows(oid.len()).any(|window| window == oid), speaks, "{parameters}");
+            let opened = Wish::new(Variant::B).open(card).map(|_| ());
+            assert_eq!(opened, if speaks { Ok(()) } else { Err(0x6A88) }, "{parameters}");
+            // Others are as they were.
+            let fci = card.send(&select(&ISSUER));
+            assert!(fci.windows(oid.len()).any(|window| window == oid));
+            assert!(Wish::new(Variant::B).open(card).is_ok());
+        });
+    }
+    // A card without SCP11 promises none.
+    support::with_domains(new_memory(&Factory::TEST), |card| {
+        let mut session = open(card, 0x30, &test_keys(), Level::CMac);
+        let install = support::install_domain(&aid, [0x80, 0, 0], &hex("8103110D86"));
+        assert_eq!(run(card, &mut session, &install).1, 0x6A80);
+    });
+}
+
 /// A supplementary domain with keys of its own opens its own channel; one without, its issuer's.
 #[test]
 fn supplementary_domains() {

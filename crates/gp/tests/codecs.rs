@@ -8,6 +8,7 @@ use huiwan_gp::initialize_update::{Answer, Proof};
 use huiwan_gp::install::{DomainParameters, Fields, LoadFields, Parameters, before_token};
 use huiwan_gp::life_cycle::ContactlessState;
 use huiwan_gp::put_key::{KeyData, KeyType, put_ecc_field, put_field, put_rsa_field};
+use huiwan_gp::recognition::Protocol;
 use huiwan_gp::scp02::Sequence;
 use huiwan_gp::scp03::{Level, Mode, Octets, Options, challenge::Counter};
 use huiwan_gp::store_data::Control;
@@ -173,12 +174,18 @@ proptest! {
 
     #[test]
     fn domain_parameters(
-        protocols in proptest::collection::vec(any::<[u8; 2]>(), 0..4), accept in proptest::option::of(bytes(2)), personalised in any::<bool>(), authority: Option<[u8; 2]>,
+        protocols in proptest::collection::vec(
+            prop_oneof![(0_u8..0x11, 0_u16..=0xFF), (0x12_u8.., 0_u16..=0xFF), (Just(0x11), any::<u16>())], 0..4,
+        ), accept in proptest::option::of(bytes(2)), personalised in any::<bool>(), authority: Option<[u8; 2]>,
     ) {
         let accept = accept.as_deref().filter(|bits| !bits.is_empty());
-        let pairs = protocols.concat();
+        let protocols: Vec<_> = protocols.into_iter().map(|(scp, i)| Protocol { scp, i }).collect();
+        let list: Vec<u8> = protocols.iter().flat_map(|Protocol { scp, i }| {
+            let [high, low] = i.to_be_bytes();
+            if *scp == 0x11 { vec![*scp, high, low] } else { vec![*scp, low] }
+        }).collect();
         let parameters = DomainParameters {
-            secure_channels: &pairs, accept_extradition: accept, accept_deletion: accept, personalised, authority, accept_extradition_away: accept,
+            secure_channels: &list, accept_extradition: accept, accept_deletion: accept, personalised, authority, accept_extradition_away: accept,
         };
         let mut out = [0; 64];
         prop_assert_eq!(DomainParameters::parse(parameters.write(&mut out).unwrap()).unwrap(), parameters);

@@ -3,24 +3,26 @@
 //! A supplementary domain is an instance of the card manager's own module. Its settings are one object of its own:
 //! ```text
 //! 01 ‖ default key version ‖ i of SCP03 ‖ accepts extradition to it ‖ accepts deletion of it ‖ accepts extradition away
-//!    ‖ restrictions ‖ authority capabilities (2) [ ‖ flags: b1 no SCP02, b2 no SCP03, b3 needs no personalisation ]
+//!    ‖ restrictions ‖ authority capabilities (2) [ ‖ flags: b1 no SCP02, b2 no SCP03, b3 needs no personalisation, b4 no SCP11 ]
 //! ```
 
 use huiwan_apdu::{Aid, Sw};
 use huiwan_card::{Batch, InstanceId, Memory};
 
 use super::registry::{self, Card, Record};
-use super::{CardProfile, objects};
+use super::{CardProfile, Scp11Profile, objects};
 use crate::install::DomainParameters;
 use crate::life_cycle::ApplicationState;
 use crate::privileges::Privileges;
-use crate::scp02;
+use crate::recognition::Protocol;
 use crate::scp03::{self, Options};
+use crate::{scp02, scp11};
 
 const VERSION: u8 = 0x01;
 const NO_SCP02: u8 = 0x01;
 const NO_SCP03: u8 = 0x02;
 const PERSONALISED: u8 = 0x04;
+const NO_SCP11: u8 = 0x08;
 /// Acceptance where the parameters leave it out: it is the issuer's policy, and ours is to accept. [GPC 11.5.2.3.7]
 const EVERYBODY: u8 = 0xF8;
 
@@ -35,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) scp03: Options,
     /// Whether its key sets of AES keys open channels.
     pub(crate) speaks_scp03: bool,
+    /// Whether its keys of SCP11 open channels, where the card speaks it.
+    pub(crate) scp11: bool,
     /// Whose extradition to it is accepted, see [`DomainParameters`].
     pub(crate) accepts: u8,
     /// Whose deletion of it is accepted.
@@ -51,14 +55,23 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// From the parameters of INSTALL; what they leave out is as the profile says, and everything is accepted.
-    pub(crate) fn new(parameters: &DomainParameters<'_>, profile: &CardProfile) -> Result<Self, Sw> {
+    pub(crate) fn new(
+        parameters: &DomainParameters<'_>,
+        profile: &CardProfile,
+        card_scp11: Option<Scp11Profile>,
+    ) -> Result<Self, Sw> {
         let all = parameters.secure_channels.is_empty();
+        let mut scp11 = all;
         let (mut scp02, mut scp03) = (all && profile.scp02.is_some(), all.then_some(profile.scp03));
-        for [scp, i] in parameters.protocols() {
+        for Protocol { scp, i } in parameters.protocols() {
+            let byte = u8::try_from(i).ok();
             // Only what the card does is agreed to.
             match scp {
-                scp03::SCP => scp03 = Some(Options::from_byte(i).ok_or(Sw::WRONG_DATA)?),
-                scp02::SCP if profile.scp02.is_some_and(|options| options.byte() == i) => scp02 = true,
+                scp03::SCP => scp03 = Some(byte.and_then(Options::from_byte).ok_or(Sw::WRONG_DATA)?),
+                scp02::SCP if profile.scp02.is_some_and(|options| Some(options.byte()) == byte) => {
+                    scp02 = true;
+                }
+                scp11::SCP if card_scp11.is_some_and(|card| card.told.contains(&i)) => scp11 = true,
                 _ => return Err(Sw::WRONG_DATA),
             }
         }
@@ -71,6 +84,7 @@ impl Settings {
             scp02,
             scp03: scp03.unwrap_or(profile.scp03),
             speaks_scp03: scp03.is_some(),
+            scp11,
             accepts: accepted(parameters.accept_extradition),
             deletable: accepted(parameters.accept_deletion),
             releases: accepted(parameters.accept_extradition_away),
@@ -91,6 +105,7 @@ impl Settings {
                 default_key_version,
                 scp02: flags & NO_SCP02 == 0,
                 speaks_scp03: flags & NO_SCP03 == 0,
+                scp11: flags & NO_SCP11 == 0,
                 personalised: flags & PERSONALISED != 0,
                 scp03: Options::from_byte(i).ok_or(Sw::MEMORY_FAILURE)?,
                 accepts,
@@ -108,6 +123,7 @@ impl Settings {
         let flag = |set: bool, flag| if set { flag } else { 0 };
         let flags = flag(!self.scp02, NO_SCP02)
             | flag(!self.speaks_scp03, NO_SCP03)
+            | flag(!self.scp11, NO_SCP11)
             | flag(self.personalised, PERSONALISED);
         batch.put(
             objects::settings(domain),
@@ -207,6 +223,11 @@ impl Domain {
     /// Whether its AES keys open channels.
     pub(crate) fn speaks_scp03(&self) -> bool {
         self.supplementary.as_ref().is_none_or(|(_, settings)| settings.speaks_scp03)
+    }
+
+    /// Whether its keys of SCP11 open channels, on a card that speaks it.
+    pub(crate) fn speaks_scp11(&self) -> bool {
+        self.supplementary.as_ref().is_none_or(|(_, settings)| settings.scp11)
     }
 
     /// Whether registry update took this function (a bit of tag D9) from the domain.

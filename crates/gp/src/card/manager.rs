@@ -341,7 +341,7 @@ impl Module for CardManager<'_> {
             return Err(Sw::CONDITIONS_NOT_SATISFIED);
         }
         let parameters = DomainParameters::parse(parameters).map_err(|_| Sw::WRONG_DATA)?;
-        let settings = Settings::new(&parameters, self.profile)?;
+        let settings = Settings::new(&parameters, self.profile, self.scp11.map(|scp11| scp11.profile))?;
         let mut buffer = [0; 32];
         let mut batch = Batch::new(&mut buffer);
         batch.delete_instance(cx.instance);

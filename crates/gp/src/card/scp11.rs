@@ -200,11 +200,13 @@ impl CardManager<'_> {
         wanted: impl Fn(&Key<'_>) -> Option<T>,
     ) -> Result<Option<(Domain, u8, T)>, Sw> {
         let own = x.domain.clone();
-        if let Some((version, key)) = find(x.cx.memory, own.instance, place, &wanted)? {
+        if own.speaks_scp11()
+            && let Some((version, key)) = find(x.cx.memory, own.instance, place, &wanted)?
+        {
             return Ok(Some((own, version, key)));
         }
         let above = self.key_owner(x.cx, &x.domain, &x.card)?;
-        if above.instance == own.instance {
+        if above.instance == own.instance || !above.speaks_scp11() {
             return Ok(None);
         }
         let found = find(x.cx.memory, above.instance, place, &wanted)?;

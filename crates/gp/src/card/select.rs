@@ -60,7 +60,7 @@ impl CardManager<'_> {
         let scp03 = (symmetric && owner.speaks_scp03() && (aes || !des)).then_some(Scp::Scp03(scp03));
         let scp02 = scp02.filter(|_| des).map(Scp::Scp02);
         let symmetric = if des_first { [scp02, scp03] } else { [scp03, scp02] };
-        let scp11 = self.scp11.map_or(&[][..], |scp11| scp11.profile.told);
+        let scp11 = self.scp11.filter(|_| owner.speaks_scp11()).map_or(&[][..], |scp11| scp11.profile.told);
         let scp11 = scp11.iter().map(|&i| Protocol { scp: scp11::SCP, i });
         Ok(symmetric.into_iter().flatten().map(Protocol::from).chain(scp11))
     }

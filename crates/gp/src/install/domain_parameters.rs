@@ -3,6 +3,8 @@
 use huiwan_tlv::{At, Full, Rules, Tag, TlvError, Writer};
 
 use super::{InstallError, RULES, TAG_D9_RESTRICTION, TAG_EF_SYSTEM_PARAMETERS};
+use crate::recognition::Protocol;
+use crate::scp11;
 
 /// Parameters of a security domain, inside `C9`. [GPC 11.5.2.3.7]
 ///
@@ -11,7 +13,7 @@ use super::{InstallError, RULES, TAG_D9_RESTRICTION, TAG_EF_SYSTEM_PARAMETERS};
 /// such a domain, b4 any with authorized management.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DomainParameters<'a> {
-    /// `81`: protocol number and "i" of each secure channel it has, two bytes each; empty: as the card has them.
+    /// `81`: protocol number and "i" of each secure channel it has, see [`Self::protocols`]; empty: as the card has them.
     pub secure_channels: &'a [u8],
     /// `82`: whom extradition to it is accepted from, one or two bytes.
     pub accept_extradition: Option<&'a [u8]>,
@@ -26,9 +28,15 @@ pub struct DomainParameters<'a> {
 }
 
 impl<'a> DomainParameters<'a> {
-    /// The protocols of `81`: number and "i".
-    pub fn protocols(&self) -> impl Iterator<Item = [u8; 2]> + 'a {
-        self.secure_channels.as_chunks().0.iter().copied()
+    /// The protocols of `81`: number (1) and "i", one byte; two of SCP11, as in its object identifier. (our reading: the text on SCP11 in
+    /// these parameters is not public)
+    pub fn protocols(&self) -> impl Iterator<Item = Protocol> + use<'a> {
+        let mut rest = self.secure_channels;
+        core::iter::from_fn(move || {
+            let (first, behind) = protocol(rest)?;
+            rest = behind;
+            Some(first)
+        })
     }
 
     /// Reads the value of `C9`.
@@ -42,8 +50,12 @@ impl<'a> DomainParameters<'a> {
                 object.map_err(|error| At::new(InstallError::Parameters(error.kind()), error.at()))?;
             let wrong = At::new(InstallError::Domain, object.at());
             match (object.tag().get(), object.value()) {
-                (0x81, pairs) if !pairs.is_empty() && pairs.len() & 1 == 0 => {
-                    parameters.secure_channels = pairs
+                (0x81, list @ [_, ..]) => {
+                    let mut rest = list;
+                    while !rest.is_empty() {
+                        (_, rest) = protocol(rest).ok_or(wrong)?;
+                    }
+                    parameters.secure_channels = list;
                 }
                 (0x82, bits @ [_] | bits @ [_, _]) => parameters.accept_extradition = Some(bits),
                 (0x83, bits @ [_] | bits @ [_, _]) => parameters.accept_deletion = Some(bits),
@@ -75,6 +87,18 @@ impl<'a> DomainParameters<'a> {
         put(0x86, self.authority.as_ref().map(|value| &value[..]));
         put(0x87, self.accept_extradition_away);
         Ok(w.finish()?)
+    }
+}
+
+/// The first protocol of a list, and the rest.
+fn protocol(list: &[u8]) -> Option<(Protocol, &[u8])> {
+    match list {
+        [scp11::SCP, high, low, rest @ ..] => {
+            Some((Protocol { scp: scp11::SCP, i: u16::from_be_bytes([*high, *low]) }, rest))
+        }
+        [scp11::SCP, ..] => None,
+        [scp, i, rest @ ..] => Some((Protocol { scp: *scp, i: (*i).into() }, rest)),
+        _ => None,
     }
 }
 
