@@ -3,6 +3,7 @@
 #![allow(clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 
 mod any_apdu;
+mod scp11_host;
 mod support;
 
 use proptest::prelude::*;
@@ -17,7 +18,7 @@ proptest! {
 
     /// Mostly commands that make sense, on channels that open.
     #[test]
-    fn any_order(operations in proptest::collection::vec((0..8_u8, any::<u8>(), any::<u8>(), any::<u8>()), 1..60)) {
+    fn any_order(operations in proptest::collection::vec((0..10_u8, any::<u8>(), any::<u8>(), any::<u8>()), 1..60)) {
         let mut input = vec![1, 0, 2, 0, 1];
         for (kind, a, b, c) in operations {
             match kind {
@@ -25,6 +26,8 @@ proptest! {
                 1 => input.extend([5, a, b, c]),
                 2 => input.extend([6, a, b]),
                 3 => input.push(7),
+                8 => input.extend([8, a]),
+                9 => input.extend([9, a, b, if c & 1 == 0 { 0 } else { c }]),
                 _ => input.extend([4, a]),
             }
         }

@@ -1,4 +1,4 @@
-//! A card with domains, content management and the contactless registry service against whoever holds its keys: any commands, in and out
+//! A card with domains, content management, SCP11 and the contactless registry service against whoever holds its keys: any commands, in and out
 //! of a channel, with power cut at any commit. Shared by the property test beside it and by the fuzz target `gp_card_any_apdu`.
 //!
 //! The card never panics, the registry is consistent after every operation, no answer holds eight bytes of a key that nobody sent,
@@ -7,7 +7,7 @@
 //!
 //! Input, one operation after another, missing bytes are zeros:
 //!
-//! | first byte, modulo 8 | then |
+//! | first byte, modulo 10 | then |
 //! |---|---|
 //! | 0 | length 1, command as it is |
 //! | 1 | name 1: SELECT |
@@ -17,24 +17,34 @@
 //! | 5 | number 1, place 1, value 1: the same with one byte of its data changed |
 //! | 6 | commits 1, mode 1: power is cut |
 //! | 7 | nothing: power off and on |
+//! | 8 | variant 1: a channel of SCP11, certificates and all, on what is selected |
+//! | 9 | number 1, place 1, value 1: a command of its handshake as it is, with one byte changed unless the value is 00 |
 
 use std::collections::HashSet;
 use std::sync::OnceLock;
 
 use huiwan_apdu::Command;
-use huiwan_card::{Directory, InstanceId, Memory};
+use huiwan_card::{Directory, Element, InstanceId, Memory, Module, ModuleId};
+use huiwan_crypto::ec::P256;
+use huiwan_crypto::kdf::Sha256;
 use huiwan_crypto::{Aes, mac};
-use huiwan_gp::card::{CardProfile, EcKeys, Factory, Registry, RsaKeys, TEST_KEY};
+use huiwan_gp::card::{
+    CardManager, CardProfile, Crs, EcKeys, Factory, ModuleEntry, Registry, RsaKeys, Scp11Profile, TEST_KEY,
+};
 use huiwan_gp::crs;
 use huiwan_gp::host::secure_channel::Open;
 use huiwan_gp::install::{Fields, ImplicitSelections, LoadFields};
 use huiwan_gp::privileges::Privileges;
 use huiwan_gp::scp03::{Level, StaticKeys};
 use huiwan_testkit::hex;
+use huiwan_testkit::rng::Seeded;
 
+use crate::scp11_host::{
+    ANSWER, CARD, KID_CA, KVN, ScpCard, VARIANTS, Wish, chain, provisioning, put_private, tlv,
+};
 use crate::support::{
-    APPLET, Card, MapMemory, TOY_AID, apdu, install, install_domain, install_toy, new_memory, put_keys,
-    select, test_keys, try_open, with_modules,
+    APPLET, Card, MapMemory, TOY, TOY_AID, Toy, apdu, install, install_domain, install_toy, new_memory,
+    put_keys, select, test_keys, try_open,
 };
 
 static PROFILE: CardProfile = CardProfile::DEFAULT;
@@ -46,10 +56,22 @@ const BANK_KEY: [u8; 16] = *b"\x9a\x31\x0c\xf7\x55\xe2\x48\xbd\x60\x1d\x83\x2e\x
 /// Signs tokens.
 const TOKEN_KEY: [u8; 16] = *b"\x5e\x90\xd4\x1f\x77\x0a\xbc\x33\xe1\x28\x46\x9d\xf2\x0b\x85\x6c";
 const WINDOW: usize = 8;
-const INS: [u8; 10] = [0xE2, 0xE4, 0xE6, 0xE8, 0xF0, 0xF2, 0xD8, 0xCA, 0xCB, 0x50];
+/// Keys of STORE DATA of which the last has not come. They go with power, which a certificate in parts may lose as it is written.
+const STAGED: u16 = 0x000B;
+const INS: [u8; 14] = [0xE2, 0xE4, 0xE6, 0xE8, 0xF0, 0xF2, 0xD8, 0xCA, 0xCB, 0x50, 0xF1, 0x2A, 0x82, 0x88];
 
-fn over<T>(memory: MapMemory, f: impl FnOnce(&mut Card<'_, MapMemory>) -> T) -> (MapMemory, T) {
-    with_modules(&PROFILE, &(RsaKeys, EcKeys::P256), &[], memory, f)
+fn over<T>(memory: MapMemory, f: impl FnOnce(&mut ScpCard<'_, MapMemory>) -> T) -> (MapMemory, T) {
+    let entries = [TOY, APPLET, ModuleEntry::security_domain(ModuleId(0)), ModuleEntry::crs(ModuleId(2))];
+    let manager = CardManager::new(&PROFILE, &entries)
+        .with_content_management(Some(&(RsaKeys, EcKeys::P256)))
+        .with_scp11::<P256, Sha256>(Scp11Profile::DEFAULT);
+    let service = Crs::new(&PROFILE);
+    let modules: [&dyn Module; 3] = [&manager, &Toy, &service];
+    let element = Element::new(&modules, Registry::new(&PROFILE), memory).with_answer::<ANSWER>();
+    let mut card = Card { element, random: Seeded::new(1) };
+    card.power_on();
+    let result = f(&mut card);
+    (card.element.into_memory(), result)
 }
 
 struct Tape<'a>(&'a [u8]);
@@ -128,7 +150,62 @@ fn commands() -> Vec<Vec<u8>> {
     ]
     .into_iter()
     .chain(more_commands())
+    .chain(scp11_commands())
     .collect()
+}
+
+/// Keys of SCP11, and what is kept for them.
+fn scp11_commands() -> Vec<Vec<u8>> {
+    let dek = Aes::new(&TEST_KEY).unwrap();
+    let store = |data: &[u8]| apdu([0x80, 0xE2, 0x90, 0], data);
+    let of = |id: u8, object: &[u8]| store(&[&[0xA6, 4, 0x83, 2, id, KVN], object].concat());
+    let listed = tlv(&[0x70], &[&tlv(&[0x93], &[&[0x99, 0x42]])]);
+    let long = [&hex("A60483021503BF218200C8")[..], &[0x5A; 200]].concat();
+    vec![
+        apdu([0x80, 0xF1, 0x00, 0x13], &hex("05F00100")),
+        apdu([0x80, 0xF1, KVN, 0x11], &[KVN, 0xF0, 1, 0]),
+        apdu([0x80, 0xF1, KVN, 0x15], &hex("06F00100")),
+        put_private(0, 0x04, 0x13, &[0x24; 32], &dek),
+        put_private(KVN, KVN, 0x11, &[0x26; 32], &dek),
+        put_private(0, 0x71, 0x01, &[0x27; 32], &dek),
+        of(0x11, &hex("BF2103010203")),
+        of(0x11, &hex("BF2100")),
+        of(KID_CA, &listed),
+        of(0x11, &[&hex("92020001")[..], &listed].concat()),
+        of(0x11, &hex("7000")),
+        apdu([0x80, 0xE2, 0x10, 0], &long[..150]),
+        apdu([0x80, 0xE2, 0x90, 1], &long[150..]),
+        store(&hex("A60C8001004203A1A2A383021003")),
+        apdu([0x80, 0xE2, 0x08, 0], &hex("00B90FB90D8001B181012082011383010785")),
+        apdu([0x80, 0xE2, 0x88, 1], &[&hex("813720")[..], &[0x3C; 32]].concat()),
+        apdu([0x80, 0xE4, 0, 0], &hex("D00113D20103")),
+        apdu([0x80, 0xE4, 0, 0], &hex("D20103")),
+        apdu([0x80, 0xCA, 0xBF, 0x21], &hex("A60483021503")),
+        hex("80CAFF3300"),
+        apdu([0x80, 0xCA, 0, 0x83], &hex("A6054203A1A2A3")),
+        install_domain(&[0xF0, 0xBA, 0, 0, 0, 4], [0x80, 0, 0], &hex("8103110D86")),
+    ]
+}
+
+/// The handshake of SCP11, command by command: certificates whole, in pieces and in parts, then each variant.
+fn handshake() -> &'static [Vec<u8>] {
+    static COMMANDS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    COMMANDS.get_or_init(|| {
+        let [first, last] = chain(false);
+        let [long, _] = chain(true);
+        let certificate =
+            |cla, p1, more, data: &[u8]| apdu([cla, 0x2A, p1, KID_CA | if more { 0x80 } else { 0 }], data);
+        let mut commands = vec![
+            certificate(0x80, KVN, true, &first),
+            certificate(0x80, KVN, false, &last),
+            certificate(0x90, KVN, true, &long[..255]),
+            certificate(0x80, KVN, true, &long[255..]),
+            certificate(0x80, KVN | 0x80, true, &long[..255]),
+            certificate(0x84, KVN, true, &first),
+        ];
+        commands.extend(VARIANTS.map(|variant| Wish::new(variant).command()));
+        commands
+    })
 }
 
 /// Content management on the authority of others, implicit selection, keys and objects by STORE DATA, the registry service.
@@ -225,7 +302,7 @@ fn more_commands() -> Vec<Vec<u8>> {
 }
 
 struct Attack<'c, 'm> {
-    card: &'c mut Card<'m, MapMemory>,
+    card: &'c mut ScpCard<'m, MapMemory>,
     session: Option<Open>,
     /// A session may be open on the card that wants no MACs.
     takes_plain: bool,
@@ -252,7 +329,7 @@ impl Attack<'_, '_> {
         let guarded = |attack: &Self| -> Vec<_> {
             let objects = attack.card.element.memory().objects.iter();
             objects
-                .filter(|((instance, id), _)| *instance == 0 && *id < 0x0300)
+                .filter(|((instance, id), _)| *instance == 0 && *id < 0x0300 && *id != STAGED)
                 .map(|(key, value)| (*key, value.clone()))
                 .collect()
         };
@@ -366,6 +443,7 @@ fn prepare() -> MapMemory {
             install_toy(&TOY_AID, &hex("C900")),
             service.unwrap().clone(),
         ];
+        let commands = commands.into_iter().chain(provisioning());
         let mut session = try_open(card, 0, &test_keys(), Level::CMac).unwrap();
         for command in commands {
             assert_eq!(crate::support::run(card, &mut session, &command).1, 0x9000);
@@ -384,7 +462,8 @@ pub(crate) fn run(input: &[u8]) {
     let commands = COMMANDS.get_or_init(commands);
     let mut tape = Tape(input);
     let mut keys: HashSet<[u8; WINDOW]> = HashSet::new();
-    for key in [&TEST_KEY, &BANK_KEY, &TOKEN_KEY] {
+    let private = CARD.map(|byte| [byte; 16]);
+    for key in [&TEST_KEY, &BANK_KEY, &TOKEN_KEY].into_iter().chain(&private) {
         keys.extend(key.windows(WINDOW).map(|window| <[u8; WINDOW]>::try_from(window).unwrap()));
     }
     over(prepared(), |card| {
@@ -393,7 +472,7 @@ pub(crate) fn run(input: &[u8]) {
             if tape.0.is_empty() {
                 break;
             }
-            match tape.byte() % 8 {
+            match tape.byte() % 10 {
                 0 => {
                     let len = usize::from(tape.byte());
                     let command = tape.bytes(len);
@@ -448,7 +527,22 @@ pub(crate) fn run(input: &[u8]) {
                     memory.cut = Some(memory.commits + usize::from(tape.byte() % 8));
                     memory.done_before_cut = tape.byte() & 1 == 1;
                 }
-                _ => attack.power(),
+                7 => attack.power(),
+                8 => {
+                    let wish = Wish::new(VARIANTS[usize::from(tape.byte()) % VARIANTS.len()]);
+                    if wish.variant.authenticates_host() {
+                        handshake()[..2].iter().for_each(|certificate| drop(attack.send(certificate)));
+                    }
+                    let answer = attack.send(&wish.command());
+                    attack.session = wish.opened(&answer).ok();
+                }
+                _ => {
+                    let mut command = handshake()[usize::from(tape.byte()) % handshake().len()].clone();
+                    let (place, value) = (usize::from(tape.byte()), tape.byte());
+                    let last = command.len();
+                    command[place % last] ^= value;
+                    attack.send_from_outside(&command);
+                }
             }
             attack.check();
         }
