@@ -16,7 +16,8 @@ pub struct Arguments {
 
 pub const HELP: &str = "\
 A TSM issues many bands at once over links that lose commands and answers, with
-workers that die: every band gets its own keys, a bank card and a transit card.
+workers that die: every band gets its own keys, a bank card and a transit card,
+and then the money its wearer has ordered for the transit card, once.
 
 usage: cargo run --release --example tsm_fleet -- [options]
 

@@ -16,7 +16,7 @@ use huiwan_gp::secure_channel::Level;
 use huiwan_testkit::rng::Seeded;
 
 use crate::issuer::transit_card;
-use crate::tsm::{FACTORY_MASTERS, FACTORY_VERSION, TSM_MASTERS, TSM_VERSION};
+use crate::tsm::{FACTORY_MASTERS, FACTORY_VERSION, TOP_UP, TSM_MASTERS, TSM_VERSION};
 
 /// Eight pages of 4 KiB, and the objects the journal keeps track of.
 type Memory = Journal<RamFlash<{ 32 * 1024 }>, 128>;
@@ -91,7 +91,7 @@ impl<'m> Band<'m> {
         ensure(self.select(BANK_AID.as_bytes()).1.is_ok(), "bank card cannot be selected")?;
         ensure(self.select(TRANSIT_AID.as_bytes()).1.is_ok(), "transit card cannot be selected")?;
         let (balance, sw) = self.send([0x80, 0x5C, 0x00, 0x02], &[]);
-        ensure(sw.is_ok() && balance == PURSE.to_be_bytes(), "purse has another balance")?;
+        ensure(sw.is_ok() && balance == (PURSE + TOP_UP).to_be_bytes(), "purse has another balance")?;
         let (file, sw) = self.send([0x00, 0xB0, 0x95, 0x00], &[]);
         let serial = transit_card(self.number).serial;
         ensure(sw.is_ok() && contains(&file, &serial), "transit card has another number")?;
