@@ -10,6 +10,9 @@
 //!
 //! The rest are the pieces of a wristband's plan: [`payment_environment`], [`bank_card`], [`transit_card`] install
 //! the built-in modules, [`groupings`] cuts a personalisation script into data groupings.
+//!
+//! Jobs that outlive a visit, and the worker, are [`huiwan_gp::host::tsm_job`]; a top-up is one of its own,
+//! [`huiwan_purse::host::tsm_job`].
 
 use core::fmt;
 
