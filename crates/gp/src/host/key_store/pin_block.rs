@@ -8,7 +8,7 @@
 //! | 3 | 3 | A to F | XOR |
 //! | 4, AES | 4 | A, then 8 random bytes | between two encryptions |
 
-use huiwan_crypto::{Aes, BlockKey};
+use huiwan_crypto::{Aes, BlockKey, pin_block};
 use zeroize::Zeroizing;
 
 /// How a PIN block was made.
@@ -57,19 +57,21 @@ pub(super) fn reference(format: PinFormat, block: &[u8; 8], account: &[u8]) -> O
     }
     let [head, digits @ ..] = &mut *field;
     let (control, len) = (*head >> 4, *head & 0x0F);
-    let mut good = control == format.control() && (4..=12).contains(&len);
-    for (place, byte) in (0_u8..).step_by(2).zip(digits) {
+    let mut good = control == format.control();
+    for (place, byte) in (0_u8..).step_by(2).zip(&mut *digits) {
         let mut nibble = |place: u8, nibble: u8| {
             let digit = place < len;
-            good &= if digit { nibble <= 9 } else { format.fills_with(nibble) };
+            good &= digit || format.fills_with(nibble);
             if digit { nibble } else { 0x0F }
         };
         let high = nibble(place, *byte >> 4);
         let low = nibble(place.saturating_add(1), *byte & 0x0F);
         *byte = high << 4 | low;
     }
-    *head = 0x20 | len;
-    good.then_some(field)
+    let bcd = digits.get(..usize::from(len).div_ceil(2))?;
+    let reference = Zeroizing::new(pin_block::format2(bcd)?);
+    // A last digit F would be one digit less.
+    (good && reference.first() == Some(&(0x20 | len))).then_some(reference)
 }
 
 /// The first half of a block of format 4, deciphered.
