@@ -1,10 +1,10 @@
-//! A TSM's work for one band, cards in memory: scripts made ahead of time, a script played, a whole job with new keys.
+//! A TSM's work for one band, cards in memory: scripts made ahead of time, a script played, a whole job with new keys, a load file.
 //!
 //! Elements of the throughput are whole scripts and jobs, so that a report tells bands per second and core; the names tell the APDUs. `floor` is what nobody can leave out: for a
 //! script the AES work over its bytes with expanded keys, for a job and a played script the card's own work.
 //!
 //! `cargo bench -p huiwan-benches --bench tsm`
-#![allow(clippy::indexing_slicing, clippy::unwrap_used)]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic)]
 
 use std::hint::black_box;
 
@@ -13,12 +13,16 @@ use huiwan::element::{Modules, SecureElement};
 use huiwan::sample::{PURSE, TRANSIT_AID, TRANSIT_CARD, transit_keys};
 use huiwan::tsm::{groupings, payment_environment, transit_card};
 use huiwan_card::{Environment, Interface, Journal, Module, RamFlash};
-use huiwan_crypto::{Aes, mac};
+use huiwan_crypto::{Aes, hash, mac};
+use huiwan_gp::cap::{CapFile, Kind, LoadFile};
 use huiwan_gp::card::{CardProfile, Factory, Registry, TEST_KEY, format};
+use huiwan_gp::host::manager;
 use huiwan_gp::host::player::{self, End, Player};
 use huiwan_gp::host::script::{self, Plan as ScriptPlan, Protocol, Script, ScriptCard};
 use huiwan_gp::host::tsm_job::{Goal, Input, JobState, OUT_LEN, Plan, Step, Visit, Worker};
-use huiwan_gp::host::{Coding, Grouping, KeyRef, KeyStore, Personalise, SoftKeyStore};
+use huiwan_gp::host::{
+    Coding, Grouping, Job, KeyRef, KeyStore, Load, Manager, OpenChannel, Outcome, Personalise, SoftKeyStore,
+};
 use huiwan_gp::scp02::{Options, Sequence};
 use huiwan_gp::scp03::challenge::Counter;
 use huiwan_gp::secure_channel::Level;
@@ -29,7 +33,7 @@ use huiwan_purse::transit::rail::Rail;
 use huiwan_testkit::rng::Seeded;
 
 type Store = SoftKeyStore<3, 1>;
-type Band<'m> = Box<SecureElement<'m, Journal<RamFlash<{ 32 * 1024 }>, 128>>>;
+type Band<'m> = Box<SecureElement<'m, Journal<RamFlash<{ 64 * 1024 }>, 128>>>;
 
 const TEST: KeyRef = KeyRef::direct(1);
 const NEW: KeyRef = KeyRef::kdf3(2);
@@ -137,6 +141,51 @@ fn work(band: &mut Band<'_>, goals: &[Goal<'_>], store: &mut Store) -> Vec<Vec<u
     }
 }
 
+/// A package without code, of `method` bytes and three hundred more: what LOAD does with it is what it does with any.
+fn package(method: usize) -> Vec<u8> {
+    const PACKAGE: [u8; 7] = [0xD2, 0x76, 0x00, 0x01, 0x24, 0x02, 0x01];
+    let component = |kind: Kind, info: &[u8]| {
+        [&[kind.tag()][..], &u16::try_from(info.len()).unwrap().to_be_bytes(), info].concat()
+    };
+    let header = [&[0xDE, 0xCA, 0xFF, 0xED, 0x01, 0x02, 0x00, 0x00, 0x01, 7][..], &PACKAGE].concat();
+    [
+        component(Kind::Header, &header),
+        component(Kind::Import, &[0]),
+        component(Kind::Method, &vec![0x5A; method]),
+        component(Kind::ConstantPool, &[0; 300]),
+    ]
+    .concat()
+}
+
+/// Opens a channel, carries out one task in it and closes it.
+fn manage(band: &mut Band<'_>, job: Job<'_>, store: &mut Store) -> Vec<Vec<u8>> {
+    let mut random = Seeded::new(1);
+    let mut env = Environment { random: &mut random, now: None };
+    let host_challenge = [7; 8].into();
+    let open = OpenChannel { aid: None, key_version: 0, key: TEST, level: Level::CMacCEnc, host_challenge };
+    let mut manager = Manager::new();
+    let (mut out, mut key_out) = ([0; manager::OUT_LEN], [0; manager::OUT_LEN]);
+    let (mut answer, mut sent) = (Vec::new(), Vec::new());
+    for job in [Job::Open(open), job, Job::Close] {
+        let mut input = manager::Input::Start(job);
+        loop {
+            input = match manager.step(input, &mut out).unwrap() {
+                manager::Step::Send(command) => {
+                    sent.push(command.to_vec());
+                    answer.clear();
+                    answer.extend_from_slice(band.exchange(command, &mut env));
+                    manager::Input::Response(&answer)
+                }
+                manager::Step::Key(request) => manager::Input::Key(store.answer(&request, &mut key_out)),
+                manager::Step::Answer { .. } | manager::Step::Stored { .. } => manager::Input::Continue,
+                manager::Step::Done(Outcome::Complete) => break,
+                manager::Step::Done(outcome) => panic!("{outcome:?}"),
+            };
+        }
+    }
+    sent
+}
+
 /// The card's part alone: the same commands to a card that is as the first one was.
 fn replay(band: &mut Band<'_>, commands: &[Vec<u8>]) -> usize {
     let mut random = Seeded::new(1);
@@ -222,5 +271,30 @@ fn jobs(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, scripts, jobs);
+/// A load file onto a card, C-MAC and C-ENC; `floor_sha256` is the hash of it that host and card cannot leave out.
+fn load(c: &mut Criterion) {
+    let components = package(8 * 1024 - 300);
+    let cap = CapFile::from_load_data(&components).unwrap();
+    let job = || Job::Load(Load::new(LoadFile::new(&cap)));
+    let mut store = store();
+    let modules = Modules::default().with_content_management();
+    let list = modules.list();
+    let sent = manage(&mut blank(&list), job(), &mut store);
+    let mut group = c.benchmark_group("tsm/load");
+    group.throughput(Throughput::Bytes(u64::try_from(components.len()).unwrap()));
+    group.bench_function(format!("cap_8_kib/{}_commands", sent.len()), |b| {
+        b.iter_batched_ref(
+            || blank(&list),
+            |band| manage(band, job(), &mut store).len(),
+            BatchSize::SmallInput,
+        );
+    });
+    group.bench_function("floor_card_alone", |b| {
+        b.iter_batched_ref(|| blank(&list), |band| replay(band, &sent), BatchSize::SmallInput);
+    });
+    group.bench_function("floor_sha256", |b| b.iter(|| hash::sha256(&[black_box(&components)])));
+    group.finish();
+}
+
+criterion_group!(benches, scripts, jobs, load);
 criterion_main!(benches);
