@@ -244,7 +244,7 @@ proptest! {
         let outputs = [(); 3].map(|()| each.next().unwrap());
         kdf::scp03_each(&key, &[left, right], outputs).unwrap();
         for (out, constant) in outs.iter().zip(constants) {
-            let [high, low] = (out.len() as u16 * 8).to_be_bytes();
+            let [high, low] = u16::try_from(out.len() * 8).unwrap().to_be_bytes();
             for (counter, block) in (1..).zip(out.chunks(16)) {
                 let input = [&[0; 11][..], &[constant, 0, high, low, counter], &context].concat();
                 prop_assert_eq!(&naive_cmac(&key, &input)[..block.len()], block);
