@@ -60,7 +60,7 @@ pub enum Outcome {
     Fault(Fault),
 }
 
-/// The caller did not follow the protocol of [`Manager::step`]; nothing has changed.
+/// The caller did not follow the protocol of [`Manager::step`](super::Manager::step); nothing has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Misuse {
