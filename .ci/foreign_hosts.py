@@ -175,7 +175,7 @@ def py_gp_manages(gp, version, level, cap):
     auth()
     gp.get_cplc()
     for tag, begins in (("66", "663E733C06072A864886FC6B01"), ("0042", "4203999999"), ("0045", "4508"),
-                        ("0067", "6732A0"), ("00CF", "CF0A"), ("FF21", "FF21"), ("00C1", "C1")):
+                        ("0067", "6735A009800103810170820107A0068001028101"), ("00CF", "CF0A"), ("FF21", "FF21"), ("00C1", "C1")):
         data, sw = gp.sent(f"80CA{tag.rjust(4, '0')}00")
         assert sw == "9000" and data.startswith(begins), (tag, data, sw)
     gp.get_key_information()
@@ -318,7 +318,8 @@ def main():
                 gp.terminal()
                 keys_of(gp, "20", "DES")
                 keys_of(gp, "30", "AES")
-                for version, levels in (("20", (0x00, 0x01, 0x03)), ("30", (0x00, 0x01, 0x03, 0x11, 0x33))):
+                # Not 11: Py-GP takes the R-MAC for part of the answer, and what it makes of that is a matter of chance.
+                for version, levels in (("20", (0x00, 0x01, 0x03)), ("30", (0x00, 0x01, 0x03, 0x33))):
                     if "--scp02" in options and version == "30":
                         continue
                     for level in levels:

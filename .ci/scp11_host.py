@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Another implementation of a host, yubikey-manager, opens SCP11 a, b and c with the virtual reader's card and manages its keys.
 
-    scp11_host.py target/debug/examples/virtual_reader --blank --scp11
+    scp11_host.py target/debug/examples/virtual_reader --blank --scp11 --scp03-only
 
 Needs the Python package yubikey-manager 5.5 or newer (`pip install yubikey-manager`) with its cryptography; installs nothing.
 Everything is done twice: with extended length (as over USB), and with short commands in chains (as over NFC).

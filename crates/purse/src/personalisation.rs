@@ -21,7 +21,8 @@
 //! | `80kk` | a key of kind `kk` ([`KeyKind::code`]): index 1 ‖ version 1 ‖ algorithm 1 ‖ tries 1 ‖ key 16; one grouping for each index and for 3DES and SM4. Without the tries (19 bytes) they are 00 |
 //! | `90kk` | the check value of such a key ([`KeyCheck`], 6 bytes), after the key; optional |
 //!
-//! Of encrypted groupings a security domain that follows CPS leaves the padding 80 00… in place: `8010` and `80kk` are taken with it.
+//! Of encrypted groupings a security domain that follows CPS leaves the padding 80 00… in place: groupings of one length are taken with it
+//! (purse, keys, PIN block and files; not `000A`, `0003`, files of the issuer's own and records).
 //!
 //! Answers to what is not taken: 6A80 a value that cannot be, 6A81 an unknown profile, 6985 too late or (`90kk`) before its key, 6982 a
 //! wrong check value: the key is gone then; 6A88 a grouping the scheme does not have; files: 6A89 an identifier that is in use, 6A84 no room, 6A82 no such file, and what UPDATE BINARY

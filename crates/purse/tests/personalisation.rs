@@ -358,3 +358,25 @@ proptest! {
         prop_assert_eq!(FileData::parse(&raw).is_ok(), sound);
     }
 }
+
+/// A domain that follows CPS leaves the padding of encrypted groupings in place. [sheet globalplatform 5.2]
+#[test]
+fn groupings_of_one_length_are_taken_with_their_padding() {
+    let mut band = issued(Profile::JTT_978);
+    let file_15 = world::bank::public_info(Profile::JTT_978);
+    band.ok(SELECT_ISSUER);
+    band.ok(&store(DGI_PUBLIC_INFO, &[&file_15[..], &[0x80, 0x00]].concat()));
+    band.select();
+    assert_eq!(band.ok("00B0950000"), file_15);
+    band.ok(SELECT_ISSUER);
+    for (what, value) in [
+        ("no padding", [&file_15[..], &[0x00, 0x00]].concat()),
+        ("a byte more", [&file_15[..], &[0x01, 0x80]].concat()),
+        ("a byte less", [&file_15[..29], &[0x80, 0x00]].concat()),
+        ("short", file_15[..29].to_vec()),
+    ] {
+        assert_eq!(hex(&band.send(&huiwan_testkit::hex(&store(DGI_PUBLIC_INFO, &value)))), "6A80", "{what}");
+    }
+    band.select();
+    assert_eq!(band.ok("00B0950000"), file_15);
+}

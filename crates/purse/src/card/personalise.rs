@@ -25,7 +25,7 @@ impl<S: Suite> Purse<S> {
                 if cx.exists(objects::PROOF)? {
                     return Err(Sw::CONDITIONS_NOT_SATISFIED);
                 }
-                let purse = PurseData::parse(data).map_err(|_| Sw::WRONG_DATA)?;
+                let purse = PurseData::parse(unpadded(data, PurseData::LEN)).map_err(|_| Sw::WRONG_DATA)?;
                 if purse.balance > purse.upper_limit {
                     return Err(Sw::WRONG_DATA);
                 }
@@ -109,6 +109,7 @@ impl<S: Suite> Purse<S> {
     }
 
     fn take_file(&self, cx: &mut Context<'_>, object: u16, data: &[u8], len: usize) -> Result<(), Sw> {
+        let data = unpadded(data, len);
         if data.len() != len {
             return Err(Sw::WRONG_DATA);
         }
