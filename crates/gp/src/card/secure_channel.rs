@@ -193,15 +193,20 @@ impl Session {
         matches!(self.body, Body::Scp02(_))
     }
 
-    /// The level of an open session; an SCP02 R-MAC session adds to what was agreed at its opening.
+    /// The level of an open session now: BEGIN and END R-MAC SESSION of SCP02 add to what was agreed at its opening and take away.
     #[must_use]
     pub fn level(&self) -> Option<Level> {
-        let signs = matches!(&self.body, Body::Scp02(state) if state.signs_responses());
-        let level = match self.level {
-            Level::Authenticated if signs => Level::RMac,
-            Level::CMac if signs => Level::CMacRMac,
-            Level::CMacCEnc if signs => Level::CMacCEncRMac,
-            level => level,
+        let level = match (&self.body, self.level) {
+            (Body::Scp02(state), level) if state.signs_responses() => match level {
+                Level::Authenticated => Level::RMac,
+                Level::CMac => Level::CMacRMac,
+                Level::CMacCEnc => Level::CMacCEncRMac,
+                level => level,
+            },
+            (Body::Scp02(_), Level::RMac) => Level::Authenticated,
+            (Body::Scp02(_), Level::CMacRMac) => Level::CMac,
+            (Body::Scp02(_), Level::CMacCEncRMac) => Level::CMacCEnc,
+            (_, level) => level,
         };
         self.is_protecting().then_some(level)
     }
