@@ -321,6 +321,9 @@ proptest! {
                 Turn::A | Turn::KillA => 0,
                 Turn::B | Turn::KillB => 1,
                 Turn::Pay => {
+                    if is_blocked(&mut band) {
+                        return Ok(());
+                    }
                     if paid < 1_000 {
                         pay(&mut band, 100);
                         paid += 100;
@@ -359,6 +362,12 @@ proptest! {
         match ended {
             Some(Visit::Loaded(transaction)) => prop_assert_eq!(transaction.amount, AMOUNT),
             Some(Visit::Stopped(Cause::Disputed(_) | Cause::Passed { .. })) => {}
+            // Mixed up commands are wrong MAC2s to the card, and three of them block it: nothing is loaded, or read, any more.
+            Some(Visit::Stopped(Cause::Card(Fault::Status { during: Stage::Initialize, sw })))
+                if sw == Sw::CONDITIONS_NOT_SATISFIED && is_blocked(&mut band) =>
+            {
+                return Ok(());
+            }
             other => prop_assert!(false, "{:?}", other),
         }
         prop_assert_eq!(balance(&mut band), FULL_PURSE.balance + AMOUNT - paid);
@@ -371,6 +380,12 @@ proptest! {
             prop_assert_eq!(&state.to_bytes()[..], &raw[..]);
         }
     }
+}
+
+/// Whether wrong MACs have blocked the application: a new tap tells.
+fn is_blocked(band: &mut RamBand) -> bool {
+    band.retap();
+    band.send(&huiwan_testkit::hex("00A4040008A00000063201010500")).ends_with(&[0x62, 0x83])
 }
 
 fn counter(band: &mut RamBand) -> u16 {
