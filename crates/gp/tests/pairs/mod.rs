@@ -102,14 +102,10 @@ pub fn scp02(data: &[u8]) {
         };
         let signed = card.level().is_some_and(Level::r_mac) && expected.is_some();
         card.wrap(&mut reply, sw).unwrap();
-        let mut response = [reply.as_slice(), &sw.value().to_be_bytes()].concat();
+        let response = [reply.as_slice(), &sw.value().to_be_bytes()].concat();
         // The last exchange may be the one that is changed on its way back.
         if flip % 5 == 0 && data.len() < 7 && signed && (sw.is_ok() || sw.sw1() == 0x62) {
-            let bit = usize::from(flip) % (response.len() * 8);
-            response[bit / 8] ^= 1 << (bit % 8);
-            assert!(host.unwrap(&response, &mut [0; 300]).is_err());
-            assert!(host.is_dead());
-            return;
+            return refuses_changed(&mut host, response, usize::from(flip));
         }
         let mut out = [0; 300];
         let got = host.unwrap(&response, &mut out).unwrap();
@@ -118,6 +114,14 @@ pub fn scp02(data: &[u8]) {
             assert_eq!(got.data(), expected);
         }
     }
+}
+
+/// A response with one bit changed is refused, and the session is over.
+fn refuses_changed(host: &mut Open, mut response: Vec<u8>, flip: usize) {
+    let bit = flip % (response.len() * 8);
+    response[bit / 8] ^= 1 << (bit % 8);
+    assert!(host.unwrap(&response, &mut [0; 300]).is_err());
+    assert!(host.is_dead());
 }
 
 /// SCP03.
@@ -195,14 +199,10 @@ pub fn scp03(data: &[u8]) {
             reply.push(answer).unwrap();
         }
         card.wrap(&mut reply, sw).unwrap();
-        let mut response = [reply.as_slice(), &sw.value().to_be_bytes()].concat();
+        let response = [reply.as_slice(), &sw.value().to_be_bytes()].concat();
         // The last exchange may be the one that is changed on its way back.
         if flip % 5 == 0 && data.len() < 7 && level.r_mac() && sw.value() != 0x6A80 {
-            let bit = usize::from(flip) % (response.len() * 8);
-            response[bit / 8] ^= 1 << (bit % 8);
-            assert!(host.unwrap(&response, &mut [0; 300]).is_err());
-            assert!(host.is_dead());
-            return;
+            return refuses_changed(&mut host, response, usize::from(flip));
         }
         let mut out = [0; 300];
         let got = host.unwrap(&response, &mut out).unwrap();
@@ -280,14 +280,10 @@ pub fn scp11(data: &[u8]) {
         let mut reply = ResponseWriter::new(&mut buffer);
         reply.push(answer).unwrap();
         card.wrap(&mut reply, sw).unwrap();
-        let mut response = [reply.as_slice(), &sw.value().to_be_bytes()].concat();
+        let response = [reply.as_slice(), &sw.value().to_be_bytes()].concat();
         // The last exchange may be the one that is changed on its way back.
         if bodies.peek().is_none() && seed % 3 == 0 && sw.value() != 0x6A80 {
-            let bit = bit % (response.len() * 8);
-            response[bit / 8] ^= 1 << (bit % 8);
-            assert!(host.unwrap(&response, &mut [0; 300]).is_err());
-            assert!(host.is_dead());
-            return;
+            return refuses_changed(&mut host, response, bit);
         }
         let got = host.unwrap(&response, &mut opened).unwrap();
         assert_eq!((got.data(), got.sw()), (answer, sw));
